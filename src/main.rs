@@ -1,0 +1,2 @@
+//! The command `ringcx-scim`.
+fn main() {}
