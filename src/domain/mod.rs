@@ -1,1 +1,9 @@
-//! Not here yet.
+//! People, what they ought to have, what RingCX has, and the plan between the two.
+//!
+//! The only place where SCIM's words and RingCX's words stand in one sentence. Pure: nothing here waits, sends or stores.
+
+mod fold;
+mod ids;
+
+pub use fold::fold;
+pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};
