@@ -4,6 +4,8 @@
 
 mod fold;
 mod ids;
+pub mod policy;
 
 pub use fold::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};
+pub use policy::{GroupMapping, Policy};

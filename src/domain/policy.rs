@@ -1,0 +1,402 @@
+//! What a tenant decides: the settings `[tenant.NAME.policy]` and `[[tenant.NAME.group]]`.
+//!
+//! Each field says what it does and its default; [`Policy::check`] names what cannot be true together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::fold;
+
+/// The settings of one tenant that decide what people get.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The agent group of people whom no mapped group places; left out: they wait, `held`, until one does.
+    pub default_agent_group: Option<String>,
+    /// What people without a deciding group or attribute become; default `agent` with a default agent group, else `none`.
+    pub default_persona: Option<Persona>,
+    /// How a new agent's user name is made: `{userName}`, `{local}`, `{domain}`, `{accountId}` are filled in.
+    pub username_template: String,
+    /// What happens to an agent's login name when the identity provider renames the person.
+    pub rename_policy: Rename,
+    /// The same for administrators.
+    pub admin_rename_policy: Rename,
+    /// Where `externalAgentId` comes from; left out: decided once at first contact, `none` when RingCX already has some.
+    pub external_agent_id_source: Option<ExternalIdSource>,
+    /// What becomes of a password that the identity provider sends. Only `ignore` exists.
+    pub password_policy: PasswordPolicy,
+    /// Whether a PUT of an agent carries the password that RingCX showed; left out: learned, else careful.
+    pub password_on_put: Option<PasswordOnPut>,
+    /// Whether a create takes over an account that RingCX already has.
+    pub link_existing: bool,
+    /// Whether an administrator found in RingCX may be taken over on create.
+    pub adopt_admins: bool,
+    /// Whether an equal e-mail address is worth naming as a candidate.
+    pub trust_email: bool,
+    /// Whether agents are tied to RingCentral extensions.
+    pub link_rc_extension: LinkExtension,
+    /// Whether agents that are created with an extension are maintained by RingCentral from then on.
+    pub sync_with_office: bool,
+    /// Whether administrators are created for single sign-on.
+    pub admin_sso: bool,
+    /// Who wins when somebody is switched off in RingCX by hand.
+    pub drift_policy: DriftPolicy,
+    /// What DELETE does to the accounts in RingCX.
+    pub on_delete: OnDelete,
+    /// Whether a create is answered before RingCX has agreed.
+    pub async_create: bool,
+    /// Whether an unknown attribute in a request is an error.
+    pub strict_paths: bool,
+    /// Whether a disable in a PATCH that fails is carried out all the same; default true under `compatibility = "entra"`.
+    pub disable_survives_bad_patch: Option<bool>,
+    /// Whether this tenant owns the administrators of its RingCX main account; exactly one tenant may.
+    pub manage_admins: bool,
+    /// Roles that the identity provider may give by the `roles` attribute. Those named by a group mapping are allowed too.
+    pub allowed_roles: BTreeSet<String>,
+    /// Rights documents that it may give by `entitlements`. Those named by a group mapping are allowed too.
+    pub allowed_rights_docs: BTreeSet<i64>,
+    /// Roles whose holder can gain more, opted into one by one.
+    pub privileged_roles: BTreeSet<String>,
+    /// Other names for roles, such as `"Contact Centre Admin" = "MANAGE_USERS"`.
+    pub role_aliases: BTreeMap<String, String>,
+    /// Role values that mean no role at all, for mappings that cannot be left empty.
+    pub no_role_keywords: BTreeSet<String>,
+    /// Accounts that are never touched: user names or ids of RingCX agents and administrators.
+    pub protected: BTreeSet<String>,
+    /// Whether a group that no mapping knows makes an agent group of its name.
+    pub auto_create_agent_groups: bool,
+    /// Whether deleting a group deletes the agent group that the bridge made for it, once empty.
+    pub delete_empty_agent_groups: bool,
+    /// A group named with this prefix and a role gives that role; left out: no group does.
+    pub role_group_prefix: Option<String>,
+    /// A group named with this prefix and a rights document's name gives that document; left out: no group does.
+    pub rights_doc_group_prefix: Option<String>,
+    /// What membership of groups in groups means. Only `ignore` exists.
+    pub nested_groups: NestedGroups,
+    /// How an agent is moved to another agent group.
+    pub move_strategy: MoveStrategy,
+    /// Whether a rights document's assignment call replaces the list of those who have it.
+    pub assignment_mode: AssignmentMode,
+    /// How dial group and queue are written on an agent; left out: not at all.
+    pub assignment_shape: Option<AssignmentShape>,
+    /// The administrator under whom new ones are created; default: the bridge's own account.
+    pub admin_parent_user_id: Option<i64>,
+    /// The administrator who takes over what a deleted one has created.
+    pub admin_reassign_user_id: Option<i64>,
+    /// The most agents that this tenant may own; more are refused.
+    pub max_agents: Option<u64>,
+    /// The most accounts that may be created within an hour; more wait.
+    pub max_new_per_hour: Option<u64>,
+    /// Whether upstream changes are made (`live`). Only `live` exists.
+    pub mode: Mode,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            default_agent_group: None,
+            default_persona: None,
+            username_template: "{userName}".to_owned(),
+            rename_policy: Rename::Keep,
+            admin_rename_policy: Rename::Keep,
+            external_agent_id_source: None,
+            password_policy: PasswordPolicy::Ignore,
+            password_on_put: None,
+            link_existing: true,
+            adopt_admins: false,
+            trust_email: true,
+            link_rc_extension: LinkExtension::IfFound,
+            sync_with_office: false,
+            admin_sso: true,
+            drift_policy: DriftPolicy::LocalDisableWins,
+            on_delete: OnDelete::Disable,
+            async_create: false,
+            strict_paths: false,
+            disable_survives_bad_patch: None,
+            manage_admins: true,
+            allowed_roles: BTreeSet::new(),
+            allowed_rights_docs: BTreeSet::new(),
+            privileged_roles: BTreeSet::new(),
+            role_aliases: BTreeMap::new(),
+            no_role_keywords: BTreeSet::from(["none".to_owned()]),
+            protected: BTreeSet::new(),
+            auto_create_agent_groups: false,
+            delete_empty_agent_groups: false,
+            role_group_prefix: None,
+            rights_doc_group_prefix: None,
+            nested_groups: NestedGroups::Ignore,
+            move_strategy: MoveStrategy::Auto,
+            assignment_mode: AssignmentMode::Auto,
+            assignment_shape: None,
+            admin_parent_user_id: None,
+            admin_reassign_user_id: None,
+            max_agents: None,
+            max_new_per_hour: None,
+            mode: Mode::Live,
+        }
+    }
+}
+
+impl Policy {
+    /// What people become whom neither a group nor an attribute decides.
+    pub fn persona_by_default(&self) -> Persona {
+        self.default_persona.unwrap_or(if self.default_agent_group.is_some() {
+            Persona::Agent
+        } else {
+            Persona::None
+        })
+    }
+
+    /// Complaints about values that cannot work: the key and one sentence each.
+    pub fn check(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        let unfilled = ["{userName}", "{local}", "{domain}", "{accountId}"]
+            .iter()
+            .fold(self.username_template.clone(), |text, name| text.replace(name, ""));
+        if unfilled.contains(['{', '}']) || self.username_template.trim().is_empty() {
+            found.push((
+                "username_template",
+                "knows only {userName}, {local}, {domain} and {accountId}, and must not be empty".to_owned(),
+            ));
+        }
+        if self.default_agent_group.as_deref().is_some_and(|name| name.trim().is_empty()) {
+            found.push((
+                "default_agent_group",
+                "is empty; name an agent group or leave the key out".to_owned(),
+            ));
+        }
+        found
+    }
+}
+
+/// What membership of one identity provider group gives.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupMapping {
+    /// The group: its `displayName`, `externalId` or SCIM id, in any case.
+    #[serde(rename = "match")]
+    pub matches: String,
+    /// The agent group that its members belong to.
+    #[serde(default)]
+    pub agent_group: Option<String>,
+    /// Which mapping decides for members of several groups: the lowest number wins.
+    #[serde(default = "default_priority")]
+    pub priority: i64,
+    /// The kind of agent that its members are: `AGENT` or `SUPERVISOR`.
+    #[serde(default)]
+    pub agent_type: Option<MappedAgentType>,
+    /// The roles that its members get.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// The ids of the rights documents that its members get.
+    #[serde(default)]
+    pub rights_docs: BTreeSet<i64>,
+}
+
+/// The priority of a mapping that names none.
+pub const fn default_priority() -> i64 {
+    100
+}
+
+/// The priority of a group that is linked to an agent group by nothing but its name.
+pub const LINKED_BY_NAME: i64 = 1000;
+
+impl GroupMapping {
+    /// Whether this mapping speaks of the group with this name, external id and SCIM id.
+    pub fn speaks_of(&self, display_name: &str, external_id: Option<&str>, id: &str) -> bool {
+        let wanted = fold(&self.matches);
+        wanted == fold(display_name) || external_id.is_some_and(|it| wanted == fold(it)) || wanted == fold(id)
+    }
+}
+
+/// Fields of every agent that the bridge creates, in RingCX's own names (`[tenant.NAME.agent_defaults]`).
+pub type AgentDefaults = Map<String, Value>;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// The word as it stands in configurations and resources.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The value of a word, in any case.
+            pub fn parse(word: &str) -> Option<Self> {
+                $(if word.eq_ignore_ascii_case($word) { return Some(Self::$variant); })+
+                None
+            }
+        }
+    };
+}
+
+words! {
+    /// What a person is in RingCX.
+    Persona {
+        /// Takes calls.
+        Agent = "agent",
+        /// Administers.
+        Admin = "admin",
+        /// Does both.
+        Both = "both",
+        /// Is only on record.
+        None = "none",
+    }
+}
+words! {
+    /// What a rename in the identity provider does to a login name.
+    Rename {
+        /// The login name stays.
+        Keep = "keep",
+        /// The login name follows.
+        Follow = "follow",
+        /// The rename is refused.
+        Reject = "reject",
+    }
+}
+words! {
+    /// Where `externalAgentId` comes from.
+    ExternalIdSource {
+        /// Nowhere: the field is left alone.
+        None = "none",
+        /// From `externalId`.
+        ExternalId = "externalId",
+        /// From the enterprise extension's `employeeNumber`.
+        EmployeeNumber = "employeeNumber",
+    }
+}
+words! {
+    /// What becomes of passwords that clients send.
+    PasswordPolicy {
+        /// They are dropped.
+        Ignore = "ignore",
+    }
+}
+words! {
+    /// Whether a PUT of an agent carries a password.
+    PasswordOnPut {
+        /// It leaves the field out.
+        Omit = "omit",
+        /// It sends back what the GET showed.
+        Echo = "echo",
+    }
+}
+words! {
+    /// Whether agents are tied to RingCentral extensions.
+    LinkExtension {
+        /// Never.
+        Off = "off",
+        /// When exactly one extension fits.
+        IfFound = "if_found",
+        /// Always: without one the create is refused.
+        Required = "required",
+    }
+}
+words! {
+    /// Who wins when somebody is switched off in RingCX by hand.
+    DriftPolicy {
+        /// RingCX: only a write that takes `active` from false to true switches them on again.
+        LocalDisableWins = "local_disable_wins",
+        /// The identity provider: the next write switches them on again.
+        IdpWins = "idp_wins",
+    }
+}
+words! {
+    /// What DELETE does to the accounts in RingCX.
+    OnDelete {
+        /// They are switched off and kept.
+        Disable = "disable",
+        /// They are deleted.
+        Delete = "delete",
+    }
+}
+words! {
+    /// What membership of groups in groups means.
+    NestedGroups {
+        /// Nothing.
+        Ignore = "ignore",
+    }
+}
+words! {
+    /// How an agent is moved: RingCX documents no call for it, so each way is verified by a GET.
+    MoveStrategy {
+        /// Whatever has worked for this tenant before, else each in turn.
+        Auto = "auto",
+        /// PUT under the old group with the new one in the body.
+        Body = "body",
+        /// PUT under the new group.
+        Path = "path",
+        /// PUT of a list under the new group.
+        Bulk = "bulk",
+    }
+}
+words! {
+    /// What the assignment call of rights documents does with those who have one already.
+    AssignmentMode {
+        /// Unknown: who else has the document is read before and after, and repaired.
+        Auto = "auto",
+        /// It adds.
+        Add = "add",
+        /// It replaces the list, so the whole list is sent.
+        Replace = "replace",
+    }
+}
+words! {
+    /// How dial group and queue are written on an agent.
+    AssignmentShape {
+        /// As bare ids.
+        Ids = "ids",
+        /// As objects with an `id`.
+        Objects = "objects",
+    }
+}
+words! {
+    /// Whether upstream changes are made.
+    Mode {
+        /// They are.
+        Live = "live",
+    }
+}
+words! {
+    /// The kinds of agent that a mapping can give.
+    MappedAgentType {
+        /// An agent.
+        Agent = "AGENT",
+        /// A supervisor.
+        Supervisor = "SUPERVISOR",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_policy_holds_people_until_a_group_places_them() {
+        let mut policy = Policy::default();
+        assert_eq!(policy.persona_by_default(), Persona::None);
+        policy.default_agent_group = Some("Default".to_owned());
+        assert_eq!(policy.persona_by_default(), Persona::Agent);
+        assert!(policy.check().is_empty());
+    }
+
+    #[test]
+    fn a_template_with_an_unknown_placeholder_is_named() {
+        let policy = Policy { username_template: "{user}@x".to_owned(), ..Policy::default() };
+        assert_eq!(policy.check()[0].0, "username_template");
+    }
+
+    #[test]
+    fn a_mapping_matches_by_name_external_id_or_id_in_any_case() {
+        let mapping: GroupMapping = serde_json::from_str(r#"{"match":"Agents UK"}"#).unwrap();
+        assert_eq!(mapping.priority, 100);
+        assert!(mapping.speaks_of("AGENTS uk", None, "1"));
+        assert!(mapping.speaks_of("x", Some("agents uk"), "1"));
+        assert!(!mapping.speaks_of("Agents UK 2", None, "1"));
+    }
+}
