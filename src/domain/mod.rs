@@ -5,7 +5,7 @@
 
 pub mod answer;
 pub mod desired;
-mod fold;
+
 pub mod grant;
 mod ids;
 pub mod link;
@@ -14,6 +14,6 @@ pub mod person;
 pub mod plan;
 pub mod policy;
 
-pub use fold::fold;
+pub use crate::scim::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};
 pub use policy::{GroupMapping, Policy};
