@@ -9,8 +9,10 @@ pub mod check;
 mod coerce;
 pub mod discovery;
 pub mod error;
+pub mod filter;
 mod fold;
 pub mod list;
+pub mod patch;
 mod place;
 pub mod project;
 pub mod quirks;
@@ -18,6 +20,11 @@ mod resource;
 mod rules;
 pub mod schema;
 pub mod urn;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod rfc_tests;
 
 pub use check::{Member, MemberKind};
 pub use error::{Error, ScimType};

@@ -112,3 +112,16 @@ fn equal_text(attribute: Option<&Attribute>, left: &Value, right: &Value) -> boo
         _ => left == right,
     }
 }
+
+/// Whether an element has everything that `given` says, preference aside; for removal by value.
+pub(super) fn covers(attribute: &Attribute, element: &Value, given: &Value) -> bool {
+    let (Some(element), Some(given)) = (element.as_object(), given.as_object()) else {
+        return element == given;
+    };
+    let agrees = |key: &String, value: &Value| {
+        element.get(key).is_some_and(|own| equal_text(attribute.sub(key), own, value))
+    };
+    // A name for people may have changed since; the value identifies.
+    let decides = |key: &str| key != "primary" && !(given.contains_key("value") && key == "display");
+    given.iter().all(|(key, value)| !decides(key) || agrees(key, value))
+}

@@ -15,6 +15,8 @@ pub use attribute::{Attribute, Constraint, Kind, Mutability, Returned, Storage, 
 
 use std::fmt;
 
+use scim_filter_parser::AttrPath;
+
 use super::fold::strip_prefix;
 use super::{Object, urn};
 
@@ -131,6 +133,11 @@ impl fmt::Display for Resolved {
 }
 
 impl ResourceType {
+    /// What a parsed attribute path means here; `None` when no schema knows it.
+    pub fn resolve(&self, path: &AttrPath) -> Option<Resolved> {
+        self.resolve_parts(path.urn.as_deref(), &path.name, path.sub.as_deref())
+    }
+
     /// What the parts of a parsed attribute path mean here; `None` when no schema knows it.
     pub fn resolve_parts(&self, urn: Option<&str>, name: &str, sub: Option<&str>) -> Option<Resolved> {
         let Some(urn) = urn else {
