@@ -41,7 +41,7 @@ impl Lane {
 }
 
 /// A future that can be stored.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Decides when a call may go out, for everybody who uses the same RingCX identity.
 pub trait Budget: Send + Sync {
