@@ -3,10 +3,11 @@
 
 use nom::Parser as _;
 use nom::branch::alt;
-use nom::bytes::complete::{take_till, take_while, take_while_m_n};
+use nom::bytes::complete::{tag, take_till, take_while, take_while_m_n};
 use nom::character::complete::{anychar, char, digit1, one_of};
-use nom::combinator::{all_consuming, opt, recognize};
+use nom::combinator::{all_consuming, opt, recognize, verify};
 use nom::error::{ErrorKind as NomKind, ParseError as NomError};
+use nom::sequence::preceded;
 use nom::{Err, IResult};
 
 use crate::ast::AttrPath;
@@ -177,9 +178,9 @@ fn escape<'a>(backslash: &str, input: &'a str) -> Step<'a, char> {
 fn unicode(input: &str) -> Step<'_, char> {
     let (rest, first) = hex4(input)?;
     let (rest, code) = if (0xd800..0xdc00).contains(&first) {
-        let (rest, (_, _, second)) = (char('\\'), char('u'), hex4).parse(rest)?;
-        let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400).unwrap_or(u32::MAX >> 1);
-        (rest, 0x10000 + ((first - 0xd800) << 10) + low)
+        let (rest, second) =
+            preceded(tag("\\u"), verify(hex4, |half| (0xdc00..0xe000).contains(half))).parse(rest)?;
+        (rest, 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
     } else {
         (rest, first)
     };
