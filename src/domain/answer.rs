@@ -102,6 +102,8 @@ pub fn stored_user(
         Some(Value::Object(ringcx)) => ringcx,
         _ => Map::new(),
     };
+    // `returned: never` (RFC 7643 §7): what is stored as an answer is sent as it is.
+    ringcx.remove("phoneLoginPin");
     if let Some(agent) = &link.agent {
         ringcx.insert("agentId".to_owned(), json!(agent.id.agent.to_string()));
         ringcx.insert("ringcxUsername".to_owned(), json!(agent.username));
@@ -161,6 +163,12 @@ pub fn group_object(id: &GroupId, group: &Resource, members: Option<&[MemberRef]
     }
     object.insert("meta".to_owned(), meta_value("Group", "Groups", id.as_str(), meta));
     object
+}
+
+/// An answer with nothing but members, for questions about them.
+pub fn members_only(members: &[MemberRef]) -> Object {
+    let members = members.iter().map(|member| member_value(member, "")).collect();
+    Object::from_iter([("members".to_owned(), Value::Array(members))])
 }
 
 /// The version of a person: that of the row, and a digest of the groups spliced into the answer.

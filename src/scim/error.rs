@@ -22,7 +22,8 @@ pub struct Error {
 macro_rules! scim_types {
     ($($variant:ident, $constructor:ident, $name:literal, $status:literal, $doc:literal;)*) => {
         /// The detail error keywords of RFC 7644 table 9.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
         pub enum ScimType { $(#[doc = $doc] $variant,)* }
 
         impl ScimType {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{Error, Row, Tx, Val};
 use crate::domain::{GroupId, PersonId, TenantId};
+use crate::upstream::model::Lane;
 
 /// What `last_error` says when the budget of calls is used up.
 pub const LIMITED: &str = "limited";
@@ -24,7 +25,7 @@ pub struct Job {
     /// About whom; [`Job::group`] when it is about a group.
     pub person: PersonId,
     /// Its lane, 0 first.
-    pub lane: i64,
+    pub lane: Lane,
     /// When it is to be worked on.
     pub due: Timestamp,
     /// How often it was tried since it last made progress.
@@ -56,7 +57,7 @@ fn read(row: &Row<'_>) -> Result<Job, Error> {
     Ok(Job {
         tenant: tenant.parse().map_err(|_| Error::Corrupt("the tenant of a job".to_owned()))?,
         person: row.text(1)?.into(),
-        lane: row.int(2)?,
+        lane: Lane::from_number(row.int(2)?),
         due: row.time(3)?,
         attempts: row.int(4)?,
         generation: row.int(5)?,
@@ -70,7 +71,7 @@ pub fn enqueue(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     person: &PersonId,
-    lane: i64,
+    lane: Lane,
     due: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
@@ -81,7 +82,7 @@ pub fn enqueue(
              lane = CASE WHEN excluded.lane < jobs.lane THEN excluded.lane ELSE jobs.lane END,
              due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END,
              attempts = 0, generation = jobs.generation + 1",
-        &[tenant.into(), person.into(), lane.into(), due.into(), now.into()],
+        &[tenant.into(), person.into(), (lane as i64).into(), due.into(), now.into()],
     )
     .map(drop)
 }

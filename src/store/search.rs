@@ -104,7 +104,6 @@ pub async fn groups(
 }
 
 /// How a table is searched.
-#[derive(Clone, Copy)]
 struct Table<R, T> {
     name: &'static str,
     columns: &'static str,
@@ -113,6 +112,14 @@ struct Table<R, T> {
     id: fn(&R) -> String,
     complete: fn(&mut Tx<'_>, &TenantId, Vec<R>) -> Result<Vec<T>, Error>,
 }
+
+impl<R, T> Clone for Table<R, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, T> Copy for Table<R, T> {}
 
 async fn run<R, T>(
     store: &Store,

@@ -9,36 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The priority of a call, highest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Somebody must not work any more.
-    Deactivate = 0,
-    /// Somebody loses a role or a rights document.
-    Revoke = 1,
-    /// Somebody new.
-    Create = 2,
-    /// Somebody changes.
-    Update = 3,
-    /// Somebody changes groups.
-    Move = 4,
-    /// Nobody waits.
-    Reconcile = 5,
-}
-
-impl Lane {
-    /// The lane of a number from the store; an unknown one waits longest.
-    pub fn from_number(number: i64) -> Self {
-        match number {
-            0 => Self::Deactivate,
-            1 => Self::Revoke,
-            2 => Self::Create,
-            3 => Self::Update,
-            4 => Self::Move,
-            _ => Self::Reconcile,
-        }
-    }
-}
+use super::model::Lane;
 
 /// A future that can be stored.
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

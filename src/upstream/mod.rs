@@ -13,8 +13,9 @@ mod settings;
 mod token;
 mod transport;
 
-pub use budget::{Budget, Lane, LocalBudget};
+pub use budget::{Budget, LocalBudget};
 pub use error::{Error, Next};
+pub use model::Lane;
 pub use ringcx::{Calls, RingCx};
 pub use settings::{ExtensionSource, PlatformSettings, RingCxSettings};
 pub use transport::Transport;

@@ -45,6 +45,37 @@ numeric_id! {
     RcUserId,
 }
 
+/// The priority of a call, highest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Somebody must not work any more.
+    Deactivate = 0,
+    /// Somebody loses a role or a rights document.
+    Revoke = 1,
+    /// Somebody new.
+    Create = 2,
+    /// Somebody changes.
+    Update = 3,
+    /// Somebody changes groups.
+    Move = 4,
+    /// Nobody waits.
+    Reconcile = 5,
+}
+
+impl Lane {
+    /// The lane of a number from the store; an unknown one waits longest.
+    pub fn from_number(number: i64) -> Self {
+        match number {
+            0 => Self::Deactivate,
+            1 => Self::Revoke,
+            2 => Self::Create,
+            3 => Self::Update,
+            4 => Self::Move,
+            _ => Self::Reconcile,
+        }
+    }
+}
+
 /// The kinds of agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentType {

@@ -7,9 +7,10 @@ use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::budget::{Budget, Lane};
+use super::budget::Budget;
 use super::error::{Error, Raw, meaning};
 use super::metrics;
+use super::model::Lane;
 use super::settings::{PlatformSettings, RingCxSettings, identity};
 use super::token::{Credential, Proof, SharedTokens, Tokens};
 use crate::clock::Clock;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::budget::Lane;
 use super::error::Error;
+use super::model::Lane;
 use super::settings::ExtensionSource;
 use super::transport::{Call, Transport};
 
