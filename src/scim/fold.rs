@@ -1,7 +1,6 @@
 //! Comparison of texts without regard to case.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 /// The form of a text under which texts that differ only in case are equal (Unicode lower case).
 pub fn fold(text: &str) -> String {
@@ -26,11 +25,6 @@ pub(super) fn eq(left: &str, right: &str) -> bool {
     }
 }
 
-/// Order without regard to case, by code point of the folded text.
-pub(super) fn cmp(left: &str, right: &str) -> Ordering {
-    folded(left).cmp(&folded(right))
-}
-
 /// The rest of `text` after `prefix`, compared without regard to ASCII case (attribute names and URNs are ASCII).
 pub(super) fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
@@ -46,7 +40,6 @@ mod tests {
         assert!(eq("JÖRG@Example.COM", "jörg@example.com"));
         assert!(!eq("JÖRG", "jorg"));
         assert_eq!(fold("ÀB"), "àb");
-        assert_eq!(cmp("b", "A"), Ordering::Greater);
         assert_eq!(strip_prefix("URN:x:y", "urn:x"), Some(":y"));
         assert_eq!(strip_prefix("ü", "u"), None);
     }

@@ -293,8 +293,7 @@ impl Patcher<'_> {
             };
             merge(&mut element, parts);
             self.with_list(&at, attribute, |list| {
-                let new = list.len();
-                list.push(Value::Object(element));
+                let new = add_distinct(list, attribute, Value::Object(element));
                 one_primary(list, &[new]);
             });
             return Ok(());

@@ -134,3 +134,6 @@ fn selected_ids(filter: &Filter) -> Option<Vec<String>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
