@@ -10,8 +10,10 @@ use super::{Error, Object, Resource, Rules, ScimType, quirks};
 
 /// Most elements of a list; `members` is not read here.
 const MAX_ELEMENTS: usize = 1000;
-/// Longest text in bytes; a photo in a data URI still fits.
-const MAX_TEXT: usize = 256 * 1024;
+/// Longest text in bytes. Names and addresses become keys of indexes, and those of PostgreSQL end at 2700 bytes.
+const MAX_TEXT: usize = 1024;
+/// Longest reference or certificate in bytes; a photo in a data URI still fits.
+const MAX_DATA: usize = 256 * 1024;
 /// Deepest nesting of a body. The deepest valid one has five levels.
 const MAX_DEPTH: usize = 32;
 
@@ -227,13 +229,8 @@ impl<'a> Reader<'a> {
                 .map_err(|other| wrong_type(at, attribute, &other, "text"))?,
             (kind, other) => return Err(wrong_type(at, attribute, &other, kind.as_str())),
         };
-        if let Value::String(text) = &read
-            && text.len() > MAX_TEXT
-        {
-            let length = text.len();
-            return Err(Error::invalid_value(format!(
-                "{at} is {length} bytes long; send at most {MAX_TEXT}."
-            )));
+        if let Value::String(text) = &read {
+            check_text(at, attribute, text)?;
         }
         self.constrain(at, attribute, read)
     }
@@ -260,6 +257,21 @@ impl<'a> Reader<'a> {
         };
         Err(Error::invalid_value(format!("{at}{} {reason}.", offending(attribute, &value))))
     }
+}
+
+/// Refuses what could not be stored.
+fn check_text(at: At, attribute: &Attribute, text: &str) -> Result<(), Error> {
+    let most = if attribute.kind == Kind::String { MAX_TEXT } else { MAX_DATA };
+    if text.len() > most {
+        let length = text.len();
+        return Err(Error::invalid_value(format!("{at} is {length} bytes long; send at most {most}.")));
+    }
+    if text.contains('\0') {
+        return Err(Error::invalid_value(format!(
+            "{at} contains the character NUL, which cannot be stored; leave it out."
+        )));
+    }
+    Ok(())
 }
 
 /// The value in the form its constraint wants, or back.

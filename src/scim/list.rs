@@ -83,7 +83,7 @@ impl ListQuery {
     fn take(&mut self, name: &str, value: &Value, max_results: u64) -> Result<(), Error> {
         match name {
             "startIndex" => {
-                self.start_index = number(name, value)?.map_or(self.start_index, |number| number.max(1))
+                self.start_index = number(name, value)?.map_or(self.start_index, |number| number.max(1));
             }
             "count" => self.count = number(name, value)?.unwrap_or(self.count).min(max_results),
             "filter" => self.filter = text(value),

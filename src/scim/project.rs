@@ -190,6 +190,8 @@ fn retain_subs(value: &mut Value, keep: impl Fn(&str) -> bool + Copy) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "`json!` values read best by value")]
+
     use serde_json::json;
 
     use super::*;

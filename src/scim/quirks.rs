@@ -197,3 +197,31 @@ pub(super) fn quoted_literal_fits(kind: Kind, text: &str) -> bool {
         Kind::String | Kind::DateTime | Kind::Binary | Kind::Reference | Kind::Complex => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// The Rust files below a folder.
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    #[test]
+    fn every_quirk_names_its_tests() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scim");
+        let text: String = sources(&folder).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        let own = include_str!("quirks.rs").split("#[cfg(test)]").next().unwrap();
+        let functions = own.matches("\npub(super) fn ").count();
+        let mut quirks_with_tests = 0;
+        for line in own.lines().filter(|line| line.starts_with("/// Test: ")) {
+            quirks_with_tests += 1;
+            for name in line.split('`').skip(1).step_by(2) {
+                assert!(text.contains(&format!("fn {name}()")), "there is no test {name}");
+            }
+        }
+        assert_eq!(quirks_with_tests, functions);
+    }
+}

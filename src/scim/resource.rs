@@ -8,8 +8,9 @@ use super::fold::strip_prefix;
 use super::schema::EXTENSION_URNS;
 use super::{Error, Object, urn};
 
-/// A checked resource: names as the schema spells them, values of the right type, extension attributes in an object under the
-/// full URN. Absent attributes are absent, never `null`, `""` or `[]`. It holds no `schemas`, `id`, `meta`, `groups`, `members`
+/// A checked resource: names as the schema spells them, values of the right type.
+///
+/// Extension attributes sit in an object under the full URN. Absent attributes are absent, never `null`, `""` or `[]`. It holds no `schemas`, `id`, `meta`, `groups`, `members`
 /// or other read-only attribute and no password; those are joined when the resource is shown. `Debug` shows names, never values.
 #[derive(Clone, PartialEq, Default)]
 pub struct Resource(Object);

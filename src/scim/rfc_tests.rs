@@ -81,7 +81,9 @@ impl Example {
                 let (op, changes) =
                     if self.r#type == "Group" { split_members(&op, &rules)? } else { (op, Vec::new()) };
                 let patched = apply(ty, &stored, &op, &rules)?;
-                changes.into_iter().for_each(|change| apply_change(&mut members, change));
+                for change in changes {
+                    apply_change(&mut members, change);
+                }
                 patched.resource
             }
         };

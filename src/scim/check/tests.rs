@@ -1,5 +1,7 @@
 //! Bodies of POST and PUT, as clients really send them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` values read best by value")]
+
 use serde_json::json;
 
 use super::*;
@@ -156,7 +158,7 @@ fn entra_primary_string_and_single_primary() {
 #[test]
 fn role_shapes() {
     let check = |sent: Value, expected: Value| {
-        assert_eq!(created(json!({"roles": sent.clone()})), json!({"roles": expected}), "{sent}")
+        assert_eq!(created(json!({"roles": sent.clone()})), json!({"roles": expected}), "{sent}");
     };
     check(json!("USER"), json!([{"value": "USER"}]));
     check(json!(["USER", {"value": "X"}]), json!([{"value": "USER"}, {"value": "X"}]));
@@ -296,7 +298,13 @@ fn limits_have_errors_of_their_own() {
     assert!(refused(json!({"other": deep})).detail.contains("levels"));
     let many: Vec<Value> = (0..1001).map(|n| json!({"value": n.to_string()})).collect();
     assert!(refused(json!({"emails": many})).detail.contains("1001 elements"));
-    assert!(refused(json!({"title": "x".repeat(300_000)})).detail.contains("title is 300000 bytes"));
+    assert!(refused(json!({"title": "x".repeat(1025)})).detail.contains("title is 1025 bytes"));
+    assert!(
+        refused(json!({"photos": [{"value": "x".repeat(300_000)}]}))
+            .detail
+            .contains("photos[0].value is 300000 bytes")
+    );
+    assert!(refused(json!({"title": "a\u{0}b"})).detail.contains("NUL"));
 }
 
 #[test]

@@ -224,6 +224,9 @@ fn operand(path: &AttrPath, leaf: &Attribute, op: CompareOp, value: &CompareValu
         CompareValue::Number(number) => number.as_str().to_owned(),
         CompareValue::String(text) => text.clone(),
     };
+    if literal.contains('\0') {
+        return refuse("no value contains the character NUL");
+    }
     if !quirks::quoted_literal_fits(kind, &literal) {
         return refuse(&format!("{} does not fit it", quoted(&literal)));
     }

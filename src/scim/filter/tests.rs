@@ -208,7 +208,7 @@ fn unknown_attributes_are_named() {
         (r#"name.shoe eq "9""#, "name.shoe"),
         (r#"title.x eq "9""#, "title.x"),
         (r#"emails[shoe eq "9"]"#, "shoe"),
-        (r#"urn:x:y:User:shoe pr"#, "urn:x:y:User:shoe"),
+        (r"urn:x:y:User:shoe pr", "urn:x:y:User:shoe"),
         ("agentRank eq 5", "agentRank"),
     ] {
         let error = refused(text);

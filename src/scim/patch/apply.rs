@@ -116,7 +116,7 @@ impl Patcher<'_> {
             (_, false) => self.assign(at, attribute, value.unwrap_or_default())?,
             (_, true) => match filter {
                 Some(filter) => {
-                    self.write_selected(verb, at, attribute, filter, value.unwrap_or_default())?
+                    self.write_selected(verb, at, attribute, filter, value.unwrap_or_default())?;
                 }
                 None => self.write_list(verb, at, attribute, value.unwrap_or_default())?,
             },
@@ -286,10 +286,7 @@ impl Patcher<'_> {
                 Verb::Replace | Verb::Remove => quirks::replace_creates_element(self.rules),
             };
             let Some(mut element) = pairs.filter(|_| creates) else {
-                return Err(Error::no_target(format!(
-                    "no element of {attribute} matches; add it first.",
-                    attribute = list_at
-                )));
+                return Err(Error::no_target(format!("no element of {list_at} matches; add it first.")));
             };
             merge(&mut element, parts);
             self.with_list(&at, attribute, |list| {

@@ -56,7 +56,9 @@ impl From<Option<MemberChange>> for Split {
 }
 
 fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
-    let Some(path) = &operation.path else { return split_object(operation, rules) };
+    let Some(path) = operation.path.as_ref().filter(|path| !GROUP.is_core_urn(path)) else {
+        return split_object(operation, rules);
+    };
     if is_members(path) {
         return Ok(change(operation.verb, operation.value.as_ref(), rules)?.into());
     }

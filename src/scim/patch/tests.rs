@@ -1,5 +1,7 @@
 //! PATCH requests as clients really send them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` values read best by value")]
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,5 +1,7 @@
 //! Changes of membership as clients really send them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` values read best by value")]
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -82,6 +84,8 @@ fn validator_group_patch_loose_envelope() {
 #[test]
 fn group_patch_no_path_add_members() {
     let operations = json!([{"op": "add", "value": {"members": [{"value": "1"}]}}]);
+    assert_eq!(changes(operations), [MemberChange::Add(vec![member("1")])]);
+    let operations = json!([{"op": "add", "path": "urn:ietf:params:scim:schemas:core:2.0:Group", "value": {"members": ["1"]}}]);
     assert_eq!(changes(operations), [MemberChange::Add(vec![member("1")])]);
 }
 
