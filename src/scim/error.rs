@@ -85,6 +85,13 @@ impl Error {
     }
 
     /// The body of the answer. `status` is a string (RFC 7644 §3.12); the request id sits in an extension member.
+    ///
+    /// ```
+    /// use ringcx_scim::scim::Error;
+    ///
+    /// let body = Error::no_target("no element of emails matches").to_body("req-1");
+    /// assert_eq!((body["status"].as_str(), body["scimType"].as_str()), (Some("400"), Some("noTarget")));
+    /// ```
     pub fn to_body(&self, request_id: &str) -> Value {
         let mut body = Object::new();
         body.insert("schemas".to_owned(), json!([urn::ERROR]));

@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 /// The form of a text under which texts that differ only in case are equal (Unicode lower case).
+///
+/// ```
+/// assert_eq!(ringcx_scim::scim::fold("JÖRG@B.com"), "jörg@b.com");
+/// ```
 pub fn fold(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
 }

@@ -32,6 +32,14 @@ impl ListQuery {
     ///
     /// `startIndex` below 1 is 1, a negative `count` is 0 (RFC 7644 §3.4.2.4), and `count` is capped at `max_results`.
     ///
+    /// ```
+    /// use ringcx_scim::scim::list::ListQuery;
+    ///
+    /// let query = ListQuery::parse([("startIndex", "0"), ("count", "5000"), ("aadOptscim062020", "")], 200)?;
+    /// assert_eq!((query.start_index, query.count), (1, 200));
+    /// # Ok::<(), ringcx_scim::scim::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// 400 `invalidValue` when `startIndex` or `count` is not a number.

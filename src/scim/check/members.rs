@@ -45,6 +45,16 @@ pub struct Member {
 
 /// The `members` of a group body: `None` when it has no such attribute, an empty list when it says "nobody".
 ///
+/// ```
+/// use ringcx_scim::scim::{Rules, check};
+/// use serde_json::json;
+///
+/// let members = check::members(&json!({"members": [{"value": "2819c223"}]}), &Rules::default())?;
+/// assert_eq!(members.map(|list| list.len()), Some(1));
+/// assert_eq!(check::members(&json!({}), &Rules::default())?, None);
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// 400 `invalidValue` when a member has no id.

@@ -23,6 +23,19 @@ pub struct Patched {
 
 /// Applies a request to what is stored. Atomic: on an error nothing has changed.
 ///
+/// ```
+/// use ringcx_scim::scim::patch::{PatchOp, apply};
+/// use ringcx_scim::scim::{Rules, check, schema};
+/// use serde_json::json;
+///
+/// let rules = Rules::default();
+/// let stored = check::create(&schema::USER, json!({"userName": "jo"}), &rules)?;
+/// let operations = json!([{"op": "Add", "path": "emails[type eq \"work\"].value", "value": "jo@b.com"}]);
+/// let patched = apply(&schema::USER, &stored, &PatchOp::parse(json!({"Operations": operations}), &rules)?, &rules)?;
+/// assert_eq!(patched.resource.get("emails"), Some(&json!([{"type": "work", "value": "jo@b.com"}])));
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// 400 with the keyword of RFC 7644 §3.5.2 that fits; the detail names the operation by index and path.

@@ -28,6 +28,19 @@ pub enum MemberChange {
 
 /// Splits a group PATCH into its attribute operations and its changes of membership, each in the order of the request.
 ///
+/// ```
+/// use ringcx_scim::scim::Rules;
+/// use ringcx_scim::scim::patch::{MemberChange, PatchOp, split_members};
+/// use serde_json::json;
+///
+/// let operations = json!([{"op": "replace", "value": {"displayName": "X"}}, {"op": "remove", "path": "members[value eq \"7\"]"}]);
+/// let op = PatchOp::parse(json!({"Operations": operations}), &Rules::default())?;
+/// let (attributes, changes) = split_members(&op, &Rules::default())?;
+/// assert_eq!(attributes.len(), 1);
+/// assert_eq!(changes, [MemberChange::Remove(vec!["7".to_owned()])]);
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// 400 as [`apply`](super::apply()), naming the operation.

@@ -216,6 +216,17 @@ fn take(object: &mut Object, name: &str) -> Option<Value> {
 /// The part of a request that disables, alone; `None` when the request does not end with `active` false.
 ///
 /// For `disable_survives_bad_patch`: a bad operation beside it must not keep access open.
+///
+/// ```
+/// use ringcx_scim::scim::Rules;
+/// use ringcx_scim::scim::patch::{PatchOp, only_disable};
+/// use serde_json::json;
+///
+/// let operations = json!([{"op": "add", "path": "emails[", "value": "x"}, {"op": "Replace", "path": "active", "value": "False"}]);
+/// let op = PatchOp::parse(json!({"Operations": operations}), &Rules::default())?;
+/// assert_eq!(only_disable(&op).map(|disable| disable.len()), Some(1));
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
 pub fn only_disable(op: &PatchOp) -> Option<PatchOp> {
     let last =
         op.operations.iter().rev().find_map(|operation| Some((operation.index, sets_active(operation)?)));
