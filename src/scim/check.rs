@@ -1,6 +1,6 @@
 //! POST and PUT bodies: from what a client sent to a checked [`Resource`].
 //!
-//! Start with [`create`]. Reading is tolerant (see [`quirks`](super::quirks)) in what has only one sensible meaning, and refuses
+//! Start with [`create`]. Reading is tolerant (see [`quirks`]) in what has only one sensible meaning, and refuses
 //! the rest with the attribute's path, the value, the reason and the fix.
 
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! Attributes as data: what a User and a Group consist of.
 //!
 //! These tables are the only place that knows attribute names. Validation, coercion, `/Schemas`, projection, filter semantics
-//! and the mutability rules of PATCH all follow from them. To add an attribute, add a row to [`user`], [`enterprise`],
-//! [`ringcx`] or [`group`]. Not here: what an attribute means to the contact centre.
+//! and the mutability rules of PATCH all follow from them. To add an attribute, add a row to `user`, `enterprise`,
+//! `ringcx` or `group`. Not here: what an attribute means to the contact centre.
 
 mod attribute;
 mod common;
