@@ -9,7 +9,7 @@ use crate::scim::error::quoted;
 use crate::scim::filter::{CompareOp, CompareValue, Element, Filter, options};
 use crate::scim::resource::is_empty;
 use crate::scim::schema::GROUP;
-use crate::scim::{Error, Rules};
+use crate::scim::{Error, Object, Rules};
 
 /// One change of membership.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,18 @@ pub fn split_members(op: &PatchOp, rules: &Rules) -> Result<(PatchOp, Vec<Member
         changes.extend(split.change);
     }
     Ok((PatchOp { operations: rest }, changes))
+}
+
+/// Whether the filter of [`MemberChange::RemoveWhere`] selects a member.
+pub fn member_matches(filter: &Filter, id: &str, display: Option<&str>, is_group: bool) -> bool {
+    let Some(members) = GROUP.schema.attribute("members") else { return false };
+    let mut member = Object::new();
+    member.insert("value".to_owned(), Value::from(id));
+    member.insert("type".to_owned(), Value::from(if is_group { "Group" } else { "User" }));
+    if let Some(display) = display {
+        member.insert("display".to_owned(), Value::from(display));
+    }
+    Element::compile(members, filter).is_ok_and(|element| element.matches(&member))
 }
 
 /// What an operation is apart from membership, and its change of membership.

@@ -8,7 +8,7 @@ mod members;
 mod path;
 
 pub use apply::{Patched, apply};
-pub use members::{MemberChange, split_members};
+pub use members::{MemberChange, member_matches, split_members};
 
 use std::fmt;
 

@@ -148,3 +148,16 @@ fn authentik_one_op_per_member_bulk() {
         .collect();
     assert_eq!(changes(json!(operations)).len(), 5000);
 }
+
+#[test]
+fn a_filter_on_members_selects_by_id_name_and_kind() {
+    let check = |text: &str, expected: bool| {
+        let filter = Filter::parse(text).unwrap();
+        assert_eq!(member_matches(&filter, "id-1", Some("Jo B"), false), expected, "{text}");
+    };
+    check("type eq \"user\"", true);
+    check("type eq \"Group\"", false);
+    check("display co \"jo\" and value sw \"id\"", true);
+    check("value eq \"ID-1\"", false);
+    check("colour pr", false);
+}
