@@ -159,6 +159,10 @@ impl Incoming {
                 reader.unknown(key)?;
                 continue;
             };
+            if reader.rules.strict() && quirks::key_is_path(&key, &at) {
+                reader.unknown(key)?;
+                continue;
+            }
             match (at.attribute, at.extension) {
                 (None, Some(extension)) => self.extension(extension, value, reader)?,
                 (None, None) => {}

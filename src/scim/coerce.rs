@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     /// Skips, or refuses, an attribute outside the schema.
     pub(super) fn unknown(&mut self, path: String) -> Result<(), Error> {
         if self.rules.strict() || (self.rules.strict_paths && !quirks::foreign_urn(&path)) {
-            let path = super::error::quoted(&path);
+            let path = super::error::quoted_path(&path);
             return Err(Error::of(
                 self.unknown,
                 format!("{path} is not an attribute of the schema; see /Schemas."),
@@ -185,7 +185,9 @@ impl<'a> Reader<'a> {
             other => return Err(wrong_type(at, attribute, &other, "an object")),
         };
         if tolerant {
-            quirks::unpack_role(attribute, &mut object);
+            quirks::unpack_role(attribute, &mut object).map_err(|why| {
+                Error::invalid_value(format!("{at} {why}; send the name of the role as value."))
+            })?;
         }
         let mut parts = Vec::with_capacity(object.len());
         for (key, value) in object {

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::schema::{Attribute, Kind};
+use super::schema::{Attribute, Kind, Resolved};
 use super::{Compatibility, Object, Rules, urn};
 
 /// Booleans as text, in any case.
@@ -87,28 +87,40 @@ pub(super) fn sub_attribute_alias(attribute: &'static Attribute, key: &str) -> O
 /// Entra's `AppRoleAssignmentsComplex` and `SingleAppRoleAssignment` send
 /// `{"value": "{\"id\":\"...\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"}`: the role is its `value`, else its `displayName`.
 ///
+/// An error when the text begins like such a document and names no role: taking it for a name would record access that nobody
+/// has.
+///
 /// Test: `entra_roles_json_string_in_value`.
-pub(super) fn unpack_role(attribute: &Attribute, object: &mut Object) {
+pub(super) fn unpack_role(attribute: &Attribute, object: &mut Object) -> Result<(), &'static str> {
     if !matches!(attribute.name, "roles" | "entitlements") {
-        return;
+        return Ok(());
     }
-    let Some(Value::String(text)) = object.get("value") else { return };
-    let Some(inner) = json_object(text) else { return };
+    let Some(Value::String(text)) = object.get("value") else { return Ok(()) };
+    if !text.trim_start().starts_with('{') {
+        return Ok(());
+    }
+    let inner: Object = serde_json::from_str(text).map_err(|_| "is JSON in a text and cannot be parsed")?;
     let text_of = |name: &str| inner.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
-    let Some(value) = text_of("value").or_else(|| text_of("displayName")) else { return };
+    let Some(value) = text_of("value").or_else(|| text_of("displayName")) else {
+        return Err("is JSON in a text that has neither value nor displayName");
+    };
     if let Some(display) = text_of("displayName").or_else(|| text_of("display"))
         && !object.contains_key("display")
     {
         object.insert("display".to_owned(), Value::from(display));
     }
     object.insert("value".to_owned(), Value::from(value));
+    Ok(())
 }
 
-fn json_object(text: &str) -> Option<Object> {
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
-    serde_json::from_str(text).ok()
+/// Whether a key of an object is used like a path: dotted, with a value filter, or an attribute of an extension without its object.
+///
+/// Entra's newer PATCH shape sends `name.givenName` and `urn:...:User:employeeNumber` as keys; stored as they are, the update would
+/// be lost without a word. The RFCs know paths only in `path`, and `strict` refuses them elsewhere.
+///
+/// Test: `strict_refuses_paths_as_keys`.
+pub(super) fn key_is_path(key: &str, at: &Resolved) -> bool {
+    at.sub.is_some() || (at.attribute.is_some() && (at.extension.is_some() || key.contains([':', '['])))
 }
 
 /// Whether `schemas` contradicts the resource type: it names another one and not this one.

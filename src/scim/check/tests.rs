@@ -178,8 +178,11 @@ fn entra_roles_json_string_in_value() {
         json!({"value": "Admin", "display": "The admin"}),
     );
     check(r#"{"id":"1","displayName":"Admin"}"#, json!({"value": "Admin", "display": "Admin"}));
-    check("{not json", json!({"value": "{not json"}));
-    check(r#"{"id":"1"}"#, json!({"value": r#"{"id":"1"}"#}));
+    for sent in ["{not json", r#"{"id":"1"}"#] {
+        let error = refused(json!({"roles": [{"value": sent}]}));
+        assert_eq!(error.scim_type, Some(ScimType::InvalidValue), "{sent}");
+        assert!(error.detail.starts_with("roles[0] is JSON"), "{error}");
+    }
 }
 
 #[test]
@@ -320,6 +323,18 @@ fn strict_takes_no_liberties() {
     assert!(
         create(&USER, with_name(json!({"schemas": core, "title": null, "emails": []})), &strict()).is_ok()
     );
+}
+
+#[test]
+fn strict_refuses_paths_as_keys() {
+    let department = format!("{}:department", urn::ENTERPRISE_USER);
+    for key in ["name.givenName", "manager", &department, "urn:ietf:params:scim:schemas:core:2.0:User:title"]
+    {
+        assert!(create(&USER, with_name(json!({key: "x"})), &rules()).is_ok(), "{key}");
+        let error =
+            create(&USER, with_name(json!({"schemas": [urn::USER], key: "x"})), &strict()).unwrap_err();
+        assert!(error.detail.contains(key), "{error}");
+    }
 }
 
 #[test]

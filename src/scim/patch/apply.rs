@@ -94,6 +94,11 @@ impl Patcher<'_> {
         let (at, filter) = match target(self.ty, path, &mut self.reader)? {
             Target::Unknown => return Ok(()),
             Target::Resource => return self.members(verb, value),
+            Target::At(at, _)
+                if written == Written::Key && self.rules.strict() && quirks::key_is_path(path, &at) =>
+            {
+                return self.reader.unknown(path.to_owned());
+            }
             Target::At(at, filter) => (at, filter),
         };
         self.at(verb, at, filter.as_ref(), value, written)

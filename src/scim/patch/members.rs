@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Operation, PatchOp, Verb};
 use crate::scim::check::{Member, is_members, member_list};
-use crate::scim::error::quoted;
+use crate::scim::error::quoted_path;
 use crate::scim::filter::{CompareOp, CompareValue, Element, Filter, options};
 use crate::scim::resource::is_empty;
 use crate::scim::schema::GROUP;
@@ -104,7 +104,7 @@ fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
     }
     let Some(filter) = parsed.filter else { return Ok(attributes_only()) };
     if let Err(error) = Element::compile(members, &filter) {
-        return Err(Error::invalid_path(format!("path {}: {}", quoted(path), error.detail)));
+        return Err(Error::invalid_path(format!("path {}: {}", quoted_path(path), error.detail)));
     }
     if operation.verb != Verb::Remove {
         return Err(Error::mutability("members are immutable; remove the member and add another."));

@@ -15,7 +15,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::coerce::check_depth;
-use super::error::quoted;
+use super::error::{quoted, quoted_path};
 use super::fold::strip_prefix;
 use super::{Error, Object, Rules, quirks, urn};
 
@@ -59,7 +59,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Operations[{}] ({}", self.index, self.verb.as_str())?;
         match &self.path {
-            Some(path) => write!(f, " {})", quoted(path)),
+            Some(path) => write!(f, " {})", quoted_path(path)),
             None => f.write_str(" without path)"),
         }
     }
@@ -139,7 +139,7 @@ impl PatchOp {
             }
             Value::Object(object)
         };
-        json!({"Operations": self.operations.iter().map(operation).collect::<Vec<_>>()}).to_string()
+        json!({"schemas": [urn::PATCH_OP], "Operations": self.operations.iter().map(operation).collect::<Vec<_>>()}).to_string()
     }
 
     /// A request from its stored text.

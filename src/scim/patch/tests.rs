@@ -75,6 +75,21 @@ fn entra_patch_pathless_dotted_keys() {
 }
 
 #[test]
+fn strict_takes_paths_in_path_only() {
+    let strict = rules(Compatibility::Strict);
+    for key in ["name.givenName", "emails[type eq \"work\"].value", &format!("{ENTERPRISE}:department")] {
+        let as_path = json!([{"op": "add", "path": "name.givenName", "value": "x"}]);
+        assert!(run(&strict, &named(json!({})), as_path).is_ok());
+        let given = named(json!({"emails": [{"type": "work"}]}));
+        let error = run(&strict, &given, json!([{"op": "add", "value": {key: "x"}}])).unwrap_err();
+        assert_eq!(error.scim_type, Some(ScimType::InvalidPath), "{key}");
+    }
+    let object =
+        json!([{"op": "add", "value": {"name": {"givenName": "x"}, ENTERPRISE: {"department": "Ops"}}}]);
+    assert!(run(&strict, &named(json!({})), object).is_ok());
+}
+
+#[test]
 fn okta_patch_pathless_active() {
     assert_eq!(
         patched(json!({"active": true}), json!([{"op": "replace", "value": {"active": false}}])),
@@ -417,7 +432,7 @@ fn entra_disable_survives_bad_sibling_op() {
     };
     let disable = |index: usize| {
         Some(
-            json!({"Operations": [{"index": index, "op": "replace", "path": "active", "value": false}]})
+            json!({"schemas": [urn::PATCH_OP], "Operations": [{"index": index, "op": "replace", "path": "active", "value": false}]})
                 .to_string(),
         )
     };
