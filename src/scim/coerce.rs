@@ -9,7 +9,7 @@ use super::schema::{Attribute, Constraint, Kind, Resolved};
 use super::{Error, Object, Resource, Rules, ScimType, quirks};
 
 /// Most elements of a list; `members` is not read here.
-const MAX_ELEMENTS: usize = 1000;
+pub(super) const MAX_ELEMENTS: usize = 1000;
 /// Longest text in bytes. Names and addresses become keys of indexes, and those of PostgreSQL end at 2700 bytes.
 const MAX_TEXT: usize = 1024;
 /// Longest reference or certificate in bytes; a photo in a data URI still fits.

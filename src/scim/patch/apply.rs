@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::path::{Target, target};
 use super::{Operation, PatchOp, Verb};
 use crate::scim::check::finish;
-use crate::scim::coerce::{At, Reader};
+use crate::scim::coerce::{At, MAX_ELEMENTS, Reader};
 use crate::scim::filter::Element;
 use crate::scim::place::{add_distinct, covers, merge, one_primary, put, set, with_holder};
 use crate::scim::resource::is_empty;
@@ -258,7 +258,7 @@ impl Patcher<'_> {
             return Ok(());
         }
         let elements = self.reader.elements(at.into(), attribute, value)?;
-        self.with_list(&at, attribute, |list| {
+        let count = self.with_list(&at, attribute, |list| {
             if verb == Verb::Replace {
                 list.clear();
             }
@@ -267,7 +267,14 @@ impl Patcher<'_> {
                 written.push(add_distinct(list, attribute, element));
             }
             one_primary(list, &written);
+            list.len()
         });
+        // Many operations must not grow what one may not, nor take quadratic time.
+        if count > MAX_ELEMENTS {
+            return Err(Error::invalid_value(format!(
+                "{at} would have {count} elements; at most {MAX_ELEMENTS} are kept."
+            )));
+        }
         Ok(())
     }
 

@@ -370,6 +370,17 @@ fn unparsable_paths_are_quoted() {
 }
 
 #[test]
+fn many_operations_grow_no_list_beyond_the_limit() {
+    let add = |from: usize| {
+        let emails: Vec<Value> = (from..from + 600).map(|n| json!({"value": n.to_string()})).collect();
+        json!({"op": "add", "path": "emails", "value": emails})
+    };
+    let error = refused(json!({}), json!([add(0), add(600)]));
+    assert!(error.detail.starts_with("Operations[1]") && error.detail.contains("1200 elements"), "{error}");
+    assert!(run(&Rules::default(), &named(json!({})), json!([add(0), add(100)])).is_ok());
+}
+
+#[test]
 fn malformed_requests_say_what_is_wrong() {
     let check = |body: Value, scim_type: ScimType| {
         let error = PatchOp::parse(body.clone(), &Rules::default()).unwrap_err();
