@@ -88,7 +88,8 @@ impl<'a> Reader<'a> {
 
     /// Skips, or refuses, an attribute outside the schema.
     pub(super) fn unknown(&mut self, path: String) -> Result<(), Error> {
-        if self.rules.strict() || (self.rules.strict_paths && !quirks::foreign_urn(&path)) {
+        let in_body = self.unknown == ScimType::InvalidSyntax;
+        if self.rules.strict() || (self.rules.strict_paths && !(in_body && quirks::foreign_urn(&path))) {
             let path = super::error::quoted_path(&path);
             return Err(Error::of(
                 self.unknown,

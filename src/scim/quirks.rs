@@ -142,7 +142,7 @@ pub(super) fn schemas_contradict(schemas: &Value, own: &str) -> bool {
 /// Whether an unknown key looks like the URN of a schema we do not have.
 ///
 /// A sample of Entra's documentation lacks a colon in the enterprise URN (`...2.0User`); other vendors add their own. Such keys
-/// are skipped even where unknown attributes are refused, save under `strict`.
+/// are skipped in a body even where unknown attributes are refused, save under `strict`.
 ///
 /// Test: `unknown_urn_keys_are_ignored`.
 pub(super) fn foreign_urn(key: &str) -> bool {

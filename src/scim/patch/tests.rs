@@ -347,6 +347,18 @@ fn unknown_attributes_are_skipped_and_reported() {
 }
 
 #[test]
+fn strict_paths_refuse_foreign_urns_too() {
+    let rules = Rules { strict_paths: true, ..Rules::default() };
+    for operation in [
+        json!({"op": "add", "path": "urn:x:y:z:colour", "value": "red"}),
+        json!({"op": "add", "value": {"urn:x:y:z:colour": "red"}}),
+    ] {
+        let error = run(&rules, &named(json!({})), json!([operation])).unwrap_err();
+        assert_eq!(error.scim_type, Some(ScimType::InvalidPath));
+    }
+}
+
+#[test]
 fn unparsable_paths_are_quoted() {
     for path in [
         "emails[type eq",
