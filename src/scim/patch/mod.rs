@@ -1,6 +1,6 @@
 //! PATCH (RFC 7644 §3.5.2): reading the request; `apply` carries it out on a resource, `members` takes membership out of it.
 //!
-//! Start with [`PatchOp::parse`], then [`apply`]. A path is kept as the client wrote it and understood only against the schema,
+//! Start with [`PatchOp::parse`], then [`apply()`]. A path is kept as the client wrote it and understood only against the schema,
 //! so that every error can name the operation by its index and its path.
 
 mod apply;
