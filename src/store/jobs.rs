@@ -67,6 +67,8 @@ fn read(row: &Row<'_>) -> Result<Job, Error> {
 }
 
 /// Makes a job, or joins the one that waits: the higher lane and the earlier time win.
+///
+/// The fence begins with the time, so that a holder from an earlier life of the row never has the number of a later one.
 pub fn enqueue(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
@@ -77,7 +79,7 @@ pub fn enqueue(
 ) -> Result<(), Error> {
     tx.exec(
         "INSERT INTO jobs (tenant, person_id, lane, due_at, attempts, generation, lease_until, fence, created_at)
-         VALUES ($1, $2, $3, $4, 0, 1, 0, 0, $5)
+         VALUES ($1, $2, $3, $4, 0, 1, 0, $5, $5)
          ON CONFLICT (tenant, person_id) DO UPDATE SET
              lane = CASE WHEN excluded.lane < jobs.lane THEN excluded.lane ELSE jobs.lane END,
              due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END,

@@ -15,7 +15,7 @@ use rusqlite::ffi::ErrorCode;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, types::ToSqlOutput};
 use tempfile::TempDir;
 
-use super::task::{Task, guarded, task};
+use super::task::{Ran, Task, guarded, task};
 use super::tx::{Database, Row, Tx, Val};
 use super::Error;
 
@@ -267,11 +267,11 @@ fn run_in_savepoint(connection: &Connection, task: &mut dyn Task) -> Result<(), 
     if connection.is_autocommit() {
         // SQLite gave up the whole transaction (disk full, out of memory), and with it the work of the neighbours.
         return Err(match ran {
-            Err(failure) => failure.error,
-            Ok(()) => Error::Corrupt("the transaction ended early".to_owned()),
+            Ran::Broken(failure) => failure.error,
+            Ran::Done | Ran::Refused => Error::Corrupt("the transaction ended early".to_owned()),
         });
     }
-    if ran.is_err() {
+    if !matches!(ran, Ran::Done) {
         simple(connection, "ROLLBACK TO closure")?;
     }
     simple(connection, "RELEASE closure")
