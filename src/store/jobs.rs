@@ -115,7 +115,9 @@ pub fn claim_next(
 pub fn any_due(tx: &mut Tx<'_>, tenants: &[TenantId], now: Timestamp) -> Result<bool, Error> {
     let mut values: Vec<Val<'_>> = vec![now.into()];
     let among = among(tenants, &mut values);
-    let sql = format!("SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND tenant IN ({among}) LIMIT 1");
+    let sql = format!(
+        "SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND tenant IN ({among}) LIMIT 1"
+    );
     Ok(tx.one(&sql, &values, |_| Ok(()))?.is_some())
 }
 

@@ -79,7 +79,11 @@ impl Settings {
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         if self.kind().is_none() {
-            found.push(("url", "must begin with sqlite: or postgres://, as in sqlite:///var/lib/ringcx-scim/bridge.db".to_owned()));
+            found.push((
+                "url",
+                "must begin with sqlite: or postgres://, as in sqlite:///var/lib/ringcx-scim/bridge.db"
+                    .to_owned(),
+            ));
         }
         if !(1..=64).contains(&self.connections) {
             found.push(("connections", "must be between 1 and 64".to_owned()));
@@ -143,7 +147,9 @@ impl Store {
 
     fn connect(settings: &Settings) -> Result<Self, Error> {
         let backend = match settings.kind() {
-            Some(Kind::Postgres(url)) => Backend::Postgres(postgres::Postgres::open(url, settings.connections)?),
+            Some(Kind::Postgres(url)) => {
+                Backend::Postgres(postgres::Postgres::open(url, settings.connections)?)
+            }
             Some(Kind::File(path)) => Backend::Sqlite(sqlite::Sqlite::open(Some(Path::new(path)))?),
             Some(Kind::Memory) => Backend::Sqlite(sqlite::Sqlite::open(None)?),
             None => return Err(Error::Corrupt("the URL names neither SQLite nor PostgreSQL".to_owned())),

@@ -116,7 +116,8 @@ impl Pool {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
             let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-                let mut worker = Worker { runtime: Arc::new(runtime), connect: &connect, mode, session: None };
+                let mut worker =
+                    Worker { runtime: Arc::new(runtime), connect: &connect, mode, session: None };
                 while let Some(task) = worker.runtime.block_on(queue.next()) {
                     serve(&mut worker, task);
                 }

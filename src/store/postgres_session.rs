@@ -71,7 +71,14 @@ impl Connect {
         let client = connected.map_err(|error: tokio_postgres::Error| {
             Failure::from(Error::Unavailable(format!("no connection to PostgreSQL: {}", chain(&error))))
         })?;
-        Ok(Session { runtime: Arc::clone(runtime), client, mode, begun: false, statements: HashMap::new(), uses: 0 })
+        Ok(Session {
+            runtime: Arc::clone(runtime),
+            client,
+            mode,
+            begun: false,
+            statements: HashMap::new(),
+            uses: 0,
+        })
     }
 }
 
@@ -153,7 +160,10 @@ impl Session {
                 Ok(())
             }
             Err(error) if closed || error.as_db_error().is_none() => {
-                let what = format!("the connection was lost during COMMIT; the outcome is unknown: {}", chain(&error));
+                let what = format!(
+                    "the connection was lost during COMMIT; the outcome is unknown: {}",
+                    chain(&error)
+                );
                 Err(Failure { error: Error::Unavailable(what), again: false })
             }
             Err(error) => {
@@ -205,7 +215,8 @@ impl Session {
         let prepared = self.runtime.block_on(self.client.prepare(&unwrapped(sql)));
         let statement = prepared.map_err(|error| failure(&error, self.client.is_closed()))?;
         if self.statements.len() >= STATEMENTS {
-            let oldest = self.statements.iter().min_by_key(|(_, (_, used))| *used).map(|(sql, _)| sql.clone());
+            let oldest =
+                self.statements.iter().min_by_key(|(_, (_, used))| *used).map(|(sql, _)| sql.clone());
             oldest.and_then(|sql| self.statements.remove(&sql));
         }
         self.statements.insert(sql.to_owned(), (statement.clone(), self.uses));
@@ -238,7 +249,9 @@ impl ToSql for Val<'_> {
             Self::Int(number) if *ty == Type::INT8 => number.to_sql(ty, out),
             Self::Bool(flag) if *ty == Type::BOOL => flag.to_sql(ty, out),
             Self::Text(text) if <&str as ToSql>::accepts(ty) => text.to_sql(ty, out),
-            Self::Int(_) | Self::Bool(_) | Self::Text(_) => Err(format!("the statement wants {ty} here").into()),
+            Self::Int(_) | Self::Bool(_) | Self::Text(_) => {
+                Err(format!("the statement wants {ty} here").into())
+            }
         }
     }
 
@@ -266,7 +279,8 @@ fn failure(error: &tokio_postgres::Error, closed: bool) -> Failure {
     // Deadlock, serialization, an ended backend: the same closure may well succeed (class 40 and 57P of PostgreSQL's list).
     let again = closed || code.code().starts_with("40") || code.code().starts_with("57P");
     // Connection trouble, too little of something, a lock or a statement that took too long.
-    let unavailable = again || ["08", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class));
+    let unavailable =
+        again || ["08", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class));
     let error = if unavailable { Error::Unavailable(text) } else { Error::Corrupt(text) };
     Failure { error, again }
 }

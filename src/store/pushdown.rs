@@ -146,12 +146,18 @@ impl Pushed {
             (Column::Folded(name), CompareOp::Eq, CompareValue::String(text)) => {
                 self.add(&format!("{name} = $"), Owned::Text(fold(text)));
             }
-            (Column::Folded(name), CompareOp::Sw, CompareValue::String(text)) => return self.begins(name, &fold(text)),
+            (Column::Folded(name), CompareOp::Sw, CompareValue::String(text)) => {
+                return self.begins(name, &fold(text));
+            }
             (Column::Exact(name), CompareOp::Eq, CompareValue::String(text)) => {
                 self.add(&format!("{name} = $"), Owned::Text(text.clone()));
             }
-            (Column::FoldedIn(sql), CompareOp::Eq, CompareValue::String(text)) => self.add(sql, Owned::Text(fold(text))),
-            (Column::ExactIn(sql), CompareOp::Eq, CompareValue::String(text)) => self.add(sql, Owned::Text(text.clone())),
+            (Column::FoldedIn(sql), CompareOp::Eq, CompareValue::String(text)) => {
+                self.add(sql, Owned::Text(fold(text)))
+            }
+            (Column::ExactIn(sql), CompareOp::Eq, CompareValue::String(text)) => {
+                self.add(sql, Owned::Text(text.clone()))
+            }
             (Column::Flag(name), CompareOp::Eq, CompareValue::Bool(flag)) => {
                 self.add(&format!("{name} = $"), Owned::Bool(*flag));
             }

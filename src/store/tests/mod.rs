@@ -77,10 +77,6 @@ impl Scratch {
         self
     }
 
-    fn is_postgres(&self) -> bool {
-        self.settings.url.starts_with("postgres")
-    }
-
     /// The first column of the first row, 0 when there is none.
     async fn number(&self, sql: &'static str) -> i64 {
         self.store.read(move |tx| tx.one(sql, &[], |row| row.int(0))).await.unwrap().unwrap_or(0)

@@ -31,7 +31,8 @@ on_both!(
 const LEASE: Duration = Duration::from_secs(60);
 
 async fn enqueue(scratch: &Scratch, person: PersonId, lane: Lane, now: i64) {
-    let work = move |tx: &mut super::super::Tx<'_>| jobs::enqueue(tx, &tenant(), &person, lane, at(now), at(now));
+    let work =
+        move |tx: &mut super::super::Tx<'_>| jobs::enqueue(tx, &tenant(), &person, lane, at(now), at(now));
     scratch.store.write(work).await.unwrap();
 }
 
@@ -132,7 +133,13 @@ async fn group(scratch: &Scratch) -> GroupId {
     let insert = move |tx: &mut super::super::Tx<'_>| {
         let body = json!({ "displayName": "Everyone" }).to_string();
         let keys = group_keys(&Resource::from_json(&body).unwrap());
-        groups::insert(tx, &tenant(), &given, &groups::NewGroup { body: &body, keys: &keys, agent_group: None }, at(1))
+        groups::insert(
+            tx,
+            &tenant(),
+            &given,
+            &groups::NewGroup { body: &body, keys: &keys, agent_group: None },
+            at(1),
+        )
     };
     scratch.store.write(insert).await.unwrap();
     id
@@ -146,7 +153,8 @@ async fn concurrent_members_of_one_group_lose_nothing(scratch: Scratch) {
             tokio::spawn(async move {
                 let add = store.write(move |tx| {
                     groups::lock(tx, &tenant(), &id)?;
-                    let new = [members::NewMember { id: person_id(n).to_string(), display: None, is_group: false }];
+                    let new =
+                        [members::NewMember { id: person_id(n).to_string(), display: None, is_group: false }];
                     let added = members::add(tx, &tenant(), &id, &new, at(2))?;
                     groups::touch(tx, &tenant(), &id, at(2))?;
                     Ok::<_, Error>(added.len())
@@ -185,8 +193,9 @@ async fn concurrent_claims_of_one_name_have_one_winner(scratch: Scratch) {
             let store = scratch.store.clone();
             tokio::spawn(async move {
                 let owner = format!("p{n}");
-                let claim =
-                    move |tx: &mut super::super::Tx<'_>| names::claim(tx, &tenant(), names::Kind::UserName, "jo", &owner);
+                let claim = move |tx: &mut super::super::Tx<'_>| {
+                    names::claim(tx, &tenant(), names::Kind::UserName, "jo", &owner)
+                };
                 store.write(claim).await
             })
         })
@@ -200,7 +209,9 @@ async fn concurrent_claims_of_one_name_have_one_winner(scratch: Scratch) {
 
 async fn revisions_of_one_person_are_numbered_without_gaps(scratch: Scratch) {
     let id = person_id(1);
-    let insert = move |tx: &mut super::super::Tx<'_>| insert_person(tx, &person_id(1), &json!({"userName": "jo"}), at(1));
+    let insert = move |tx: &mut super::super::Tx<'_>| {
+        insert_person(tx, &person_id(1), &json!({"userName": "jo"}), at(1))
+    };
     scratch.store.write(insert).await.unwrap();
     let appends: Vec<_> = (0..50)
         .map(|_| {
@@ -302,7 +313,8 @@ async fn a_tombstone_leaves_the_counts_and_keeps_its_id(scratch: Scratch) {
         people::tombstone(tx, &tenant(), &person_id(1), at(3))
     };
     scratch.store.write(fill).await.unwrap();
-    let every = search::Search { filter: None, keep: std::sync::Arc::new(|_: &_| true), offset: 0, limit: 10 };
+    let every =
+        search::Search { filter: None, keep: std::sync::Arc::new(|_: &_| true), offset: 0, limit: 10 };
     let page = search::people(&scratch.store, &tenant(), every).await.unwrap();
     assert_eq!((page.total, page.items.len()), (1, 1));
     let looked = scratch.store.read(|tx| {
