@@ -1,7 +1,5 @@
 //! The calls that change agents, each verified as far as its danger asks for.
 
-use std::collections::BTreeMap;
-
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
@@ -283,9 +281,4 @@ fn echo_password(seen: &Agent, body: &mut Map<String, Value>) {
     if let Some(password) = seen.raw().get("password").filter(|it| !it.is_null()) {
         body.insert("password".to_owned(), password.clone());
     }
-}
-
-/// The fields of an update, without their values, for the audit record.
-pub(super) fn field_names(changes: &BTreeMap<String, Value>) -> Vec<&str> {
-    changes.keys().map(String::as_str).collect()
 }

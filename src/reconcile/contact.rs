@@ -48,11 +48,19 @@ impl Reconciler {
         }
     }
 
-    /// Learns the account once: from the store, else from RingCX.
+    /// Learns the accounts of all tenants, one after the other.
     ///
     /// # Errors
-    /// What RingCX or the store said.
-    pub async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
+    /// What RingCX or the store said about the first that could not be read.
+    pub async fn meet_all(&self) -> Result<(), ContactError> {
+        for tenant in self.tenants.values() {
+            self.first_contact(tenant).await?;
+        }
+        Ok(())
+    }
+
+    /// Learns the account once: from the store, else from RingCX.
+    async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
         let _alone = tenant.reading.lock().await;
         let id = tenant.id.clone();
         if let Some(text) = self.store.read(move |tx| facts::get(tx, &id, KNOWN)).await?

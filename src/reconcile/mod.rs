@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 pub use budget::SharedBudget;
+pub use contact::ContactError;
 pub use groups::GroupWritten;
 pub use settle::Outcome;
 pub use tenant::{Known, Tenant};
