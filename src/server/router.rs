@@ -23,9 +23,8 @@ const LATEST: Duration = Duration::from_secs(55);
 
 /// The whole server as a service: paths are put right before they are routed.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
-        .nest("/scim/v2", tenant_routes())
-        .nest("/{tenant}/scim/v2", tenant_routes())
+    let routes = tenant_routes("/scim/v2")
+        .merge(tenant_routes("/{tenant}/scim/v2"))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
@@ -38,17 +37,18 @@ pub fn router(app: App) -> Router {
     Router::new().fallback_service(tower::util::MapRequest::new(routes, straighten))
 }
 
-fn tenant_routes() -> Router<App> {
+fn tenant_routes(base: &str) -> Router<App> {
+    let at = |path: &str| format!("{base}{path}");
     Router::new()
-        .route("/Users", get(users::list).post(users::create))
-        .route("/Users/{id}", get(users::get).put(users::replace).patch(users::patch).delete(users::delete))
-        .route("/Groups", get(groups::list).post(groups::create))
-        .route("/Groups/{id}", get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete))
-        .route("/ServiceProviderConfig", get(discovery::config))
-        .route("/ResourceTypes", get(discovery::resource_types))
-        .route("/ResourceTypes/{id}", get(discovery::resource_type))
-        .route("/Schemas", get(discovery::schemas))
-        .route("/Schemas/{id}", get(discovery::schema))
+        .route(&at("/Users"), get(users::list).post(users::create))
+        .route(&at("/Users/{id}"), get(users::get).put(users::replace).patch(users::patch).delete(users::delete))
+        .route(&at("/Groups"), get(groups::list).post(groups::create))
+        .route(&at("/Groups/{id}"), get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route(&at("/ServiceProviderConfig"), get(discovery::config))
+        .route(&at("/ResourceTypes"), get(discovery::resource_types))
+        .route(&at("/ResourceTypes/{id}"), get(discovery::resource_type))
+        .route(&at("/Schemas"), get(discovery::schemas))
+        .route(&at("/Schemas/{id}"), get(discovery::schema))
 }
 
 /// Repeated slashes count as one, and one at the end as none: some clients glue their paths together.
