@@ -28,7 +28,10 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
-        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi::document()) }))
+        .route(
+            "/openapi.json",
+            get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi::document()) }),
+        )
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
@@ -41,9 +44,15 @@ fn tenant_routes(base: &str) -> Router<App> {
     let at = |path: &str| format!("{base}{path}");
     Router::new()
         .route(&at("/Users"), get(users::list).post(users::create))
-        .route(&at("/Users/{id}"), get(users::get).put(users::replace).patch(users::patch).delete(users::delete))
+        .route(
+            &at("/Users/{id}"),
+            get(users::get).put(users::replace).patch(users::patch).delete(users::delete),
+        )
         .route(&at("/Groups"), get(groups::list).post(groups::create))
-        .route(&at("/Groups/{id}"), get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route(
+            &at("/Groups/{id}"),
+            get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete),
+        )
         .route(&at("/ServiceProviderConfig"), get(discovery::config))
         .route(&at("/ResourceTypes"), get(discovery::resource_types))
         .route(&at("/ResourceTypes/{id}"), get(discovery::resource_type))
@@ -73,7 +82,8 @@ fn straighten(mut request: Request) -> Request {
 async fn unknown(State(app): State<App>, request: Request) -> Error {
     let (mut parts, _) = request.into_parts();
     if tenant_of(parts.uri.path()).is_some() {
-        let caller = <Caller as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
+        let caller =
+            <Caller as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
         if let Err(error) = caller {
             return error;
         }
@@ -95,14 +105,24 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     let begun = Instant::now();
     let id = app.ids.next().to_string();
     let method = request.method().as_str().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |it| it.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |it| it.as_str().to_owned());
     let tenant = tenant_of(request.uri().path()).map_or("", |(tenant, _)| tenant);
-    let tenant = tenant.parse().ok().filter(|tenant| app.tenants.contains_key(tenant)).map_or_else(String::new, String::from);
+    let tenant = tenant
+        .parse()
+        .ok()
+        .filter(|tenant| app.tenants.contains_key(tenant))
+        .map_or_else(String::new, String::from);
     request.extensions_mut().insert(RequestId(id.clone()));
     let answered = tokio::time::timeout(LATEST, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| {
-        Error::unavailable(Duration::from_secs(10), "The request took too long; what was accepted goes on.".to_owned())
-            .into_response()
+        Error::unavailable(
+            Duration::from_secs(10),
+            "The request took too long; what was accepted goes on.".to_owned(),
+        )
+        .into_response()
     });
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
@@ -121,16 +141,40 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
 
 /// One line a request, without queries, bodies and personal data.
 fn log(
-    id: &str, method: &str, route: &str, tenant: &str, status: StatusCode, took: Duration, error: Option<&Error>,
+    id: &str,
+    method: &str,
+    route: &str,
+    tenant: &str,
+    status: StatusCode,
+    took: Duration,
+    error: Option<&Error>,
 ) {
     let duration_ms = took.as_millis();
     let reason = error.and_then(|error| error.log.as_deref()).unwrap_or_default();
     let status = status.as_u16();
     if status >= 500 {
-        tracing::error!(request.id = id, method, route, tenant, status, duration_ms, reason, "request failed");
+        tracing::error!(
+            request.id = id,
+            method,
+            route,
+            tenant,
+            status,
+            duration_ms,
+            reason,
+            "request failed"
+        );
     } else if status == 401 {
         tracing::warn!(request.id = id, method, route, tenant, status, duration_ms, reason, "caller refused");
     } else {
-        tracing::debug!(request.id = id, method, route, tenant, status, duration_ms, reason, "request served");
+        tracing::debug!(
+            request.id = id,
+            method,
+            route,
+            tenant,
+            status,
+            duration_ms,
+            reason,
+            "request served"
+        );
     }
 }

@@ -56,7 +56,13 @@ async fn hold(name: &str) {
     }
 }
 
-async fn one(bridge: &TestBridge, script: &Value, step: &Value, saved: &mut BTreeMap<String, Value>, place: &str) {
+async fn one(
+    bridge: &TestBridge,
+    script: &Value,
+    step: &Value,
+    saved: &mut BTreeMap<String, Value>,
+    place: &str,
+) {
     let before = bridge.ringcx.calls().len();
     let send = fill(&step["send"], saved);
     let mut path = send["path"].as_str().unwrap().to_owned();
@@ -75,7 +81,10 @@ async fn one(bridge: &TestBridge, script: &Value, step: &Value, saved: &mut BTre
     check_answer(&answer, &fill(&step["expect"], saved), place);
     for (variable, pointer) in step["save"].as_object().into_iter().flatten() {
         let value = pick(&answer.body, pointer.as_str().unwrap());
-        saved.insert(variable.clone(), value.unwrap_or_else(|| panic!("{place}: nothing at {pointer} of {}", answer.text)));
+        saved.insert(
+            variable.clone(),
+            value.unwrap_or_else(|| panic!("{place}: nothing at {pointer} of {}", answer.text)),
+        );
     }
     if let Some(most) = step["calls"].as_u64() {
         let made = bridge.ringcx.calls().split_off(before);
@@ -118,7 +127,12 @@ fn check_answer(answer: &Answer, expect: &Value, place: &str) {
     }
     if answer.status >= 400 {
         let body = &answer.body;
-        assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{place}: {}", answer.text);
+        assert_eq!(
+            body["schemas"],
+            json!(["urn:ietf:params:scim:api:messages:2.0:Error"]),
+            "{place}: {}",
+            answer.text
+        );
         assert_eq!(body["status"], json!(answer.status.to_string()), "{place}");
     }
 }
@@ -150,18 +164,30 @@ fn check_ringcx(bridge: &TestBridge, expected: &Value, place: &str) {
             covers(&agent, want.get("has").unwrap_or(&json!({})), place);
             if let Some(group) = want["group"].as_str() {
                 let groups = bridge.ringcx.agent_groups();
-                let name = groups.iter().find(|(id, _)| json!(id) == agent["agentGroupId"]).map(|(_, name)| name.as_str());
-                assert_eq!(name, Some(group), "{place}: {:?}", bridge.ringcx.calls().iter().rev().take(12).collect::<Vec<_>>());
+                let name = groups
+                    .iter()
+                    .find(|(id, _)| json!(id) == agent["agentGroupId"])
+                    .map(|(_, name)| name.as_str());
+                assert_eq!(
+                    name,
+                    Some(group),
+                    "{place}: {:?}",
+                    bridge.ringcx.calls().iter().rev().take(12).collect::<Vec<_>>()
+                );
             }
         }
         if let Some(name) = want["admin"].as_str() {
-            let admin = bridge.ringcx.admin_named(name).unwrap_or_else(|| panic!("{place}: no administrator {name}"));
+            let admin =
+                bridge.ringcx.admin_named(name).unwrap_or_else(|| panic!("{place}: no administrator {name}"));
             covers(&admin, want.get("has").unwrap_or(&json!({})), place);
             let mut roles: Vec<String> = serde_json::from_value(admin["roles"].clone()).unwrap();
             roles.sort();
             assert_eq!(json!(roles), want["roles"], "{place}");
             let id = admin["userId"].as_i64().unwrap();
-            let docs: Vec<i64> = [4711, 4712].into_iter().filter(|doc| bridge.ringcx.assignments(*doc).contains(&id)).collect();
+            let docs: Vec<i64> = [4711, 4712]
+                .into_iter()
+                .filter(|doc| bridge.ringcx.assignments(*doc).contains(&id))
+                .collect();
             assert_eq!(json!(docs), want["rights_docs"], "{place}");
         }
     }
@@ -190,9 +216,9 @@ fn fill(value: &Value, saved: &BTreeMap<String, Value>) -> Value {
             json!(text)
         }
         Value::Array(items) => items.iter().map(|item| fill(item, saved)).collect(),
-        Value::Object(object) => {
-            Value::Object(object.iter().map(|(name, item)| (name.clone(), fill(item, saved))).collect::<Map<_, _>>())
-        }
+        Value::Object(object) => Value::Object(
+            object.iter().map(|(name, item)| (name.clone(), fill(item, saved))).collect::<Map<_, _>>(),
+        ),
         other => other.clone(),
     }
 }

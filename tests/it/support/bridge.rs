@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use reqwest::Method;
 use ringcx_scim::clock::{Clock, Ids};
-use ringcx_scim::domain::policy::{AgentDefaults, GroupMapping, Policy};
 use ringcx_scim::domain::TenantId;
+use ringcx_scim::domain::policy::{AgentDefaults, GroupMapping, Policy};
 use ringcx_scim::reconcile::{Reconciler, Tenant, Times};
 use ringcx_scim::scim::{Compatibility, Rules};
 use ringcx_scim::server::{self, App, Parts, token};
 use ringcx_scim::store::{self, Store, tokens};
-use ringcx_scim::upstream::{ExtensionSource, LocalBudget, PlatformSettings, RingCx, RingCxSettings, Transport};
+use ringcx_scim::upstream::{
+    ExtensionSource, LocalBudget, PlatformSettings, RingCx, RingCxSettings, Transport,
+};
 use ringcx_simulator::{Control, Knobs, Options, Profile, Seed, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -99,8 +101,10 @@ impl TestBridge {
         let token = mint(&store, &id, &clock).await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let settings =
-            server::Settings { settle_timeout: format!("{}ms", setup.settle.as_millis()).parse().unwrap(), ..Default::default() };
+        let settings = server::Settings {
+            settle_timeout: format!("{}ms", setup.settle.as_millis()).parse().unwrap(),
+            ..Default::default()
+        };
         let app = App::new(Parts {
             store: store.clone(),
             reconciler: reconciler.clone(),
@@ -130,9 +134,14 @@ impl TestBridge {
     }
 
     pub(crate) async fn send_with(
-        &self, method: &str, path: &str, body: Option<&Value>, headers: &[(String, String)],
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(String, String)],
     ) -> Answer {
-        let url = format!("{}{}", self.base, path.replace(' ', "%20").replace('"', "%22").replace('+', "%2B"));
+        let url =
+            format!("{}{}", self.base, path.replace(' ', "%20").replace('"', "%22").replace('+', "%2B"));
         let method: Method = method.parse().unwrap();
         let mut request = self.client.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -148,7 +157,8 @@ impl TestBridge {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let headers = response.headers().iter();
-        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, body, text }
