@@ -137,6 +137,11 @@ impl Reconciler {
         self.tenants.get(tenant).is_some_and(|tenant| tenant.known().is_some())
     }
 
+    /// Whether every tenant has met RingCX.
+    pub fn all_ready(&self) -> bool {
+        self.tenants.values().all(|tenant| tenant.known().is_some())
+    }
+
     fn tenant(&self, id: &TenantId) -> Result<&Arc<Tenant>, Error> {
         self.tenants.get(id).ok_or_else(|| Error::Scim(scim::Error::not_found("Tenant", id.as_str())))
     }
