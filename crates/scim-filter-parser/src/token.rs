@@ -149,7 +149,8 @@ pub(crate) fn string(quote: char, input: &str) -> Step<'_, String> {
     let (mut input, _) = char(quote).parse(input)?;
     let mut text = String::new();
     loop {
-        let (rest, plain) = counted(input, take_till(|c: char| c == quote || c == '\\' || c < ' ').parse(input))?;
+        let (rest, plain) =
+            counted(input, take_till(|c: char| c == quote || c == '\\' || c < ' ').parse(input))?;
         text.push_str(plain);
         let mut next = rest.chars();
         match next.next() {

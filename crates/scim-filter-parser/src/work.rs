@@ -16,7 +16,12 @@ pub(crate) fn add(bytes: usize) {
 
 /// The bytes looked at while reading a text, good or bad.
 fn work(text: &str) -> usize {
-    let options = Options { max_nodes: usize::MAX, max_length: usize::MAX, max_depth: usize::MAX, unquoted_values: true };
+    let options = Options {
+        max_nodes: usize::MAX,
+        max_length: usize::MAX,
+        max_depth: usize::MAX,
+        unquoted_values: true,
+    };
     BYTES.set(0);
     drop(Filter::parse_with(text, &options));
     drop(PatchPath::parse_with(text, &options));
