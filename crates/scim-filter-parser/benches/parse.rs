@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use scim_filter_parser::{Filter, Options};
 
 /// What identity providers send, most frequent first.
@@ -50,5 +50,8 @@ fn benches(criterion: &mut Criterion) {
     parse(criterion);
 }
 
-criterion_group!(all, benches);
-criterion_main!(all);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    benches(&mut criterion);
+    criterion.final_summary();
+}

@@ -36,7 +36,7 @@ fn no_byte_is_read_more_than_a_few_times() {
         |n| vec!["(a pr or b pr)"; n].join(" and "),
         |n| vec![r#"e[t eq "w" and not (v pr)].x eq y"#; n].join(" or "),
         |n| vec!["not (((((a pr)))))"; n].join(" and "),
-        |n| format!("{}a pr{}", "(".repeat(n.min(128)), ")".repeat(n.min(128))),
+        |n| format!("{}a pr{}", "(".repeat(n.min(64)), ")".repeat(n.min(64))),
         |n| "(".repeat(n),
         |n| "not(".repeat(n),
         |n| format!("a{}eq{}1{}", " ".repeat(n), " ".repeat(n), " ".repeat(n)),

@@ -11,9 +11,7 @@ fn run(folder: &str, check: fn(&[u8])) {
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let data = fs::read(&path).unwrap();
-        if std::panic::catch_unwind(|| check(&data)).is_err() {
-            panic!("{} breaks the parser", path.display());
-        }
+        assert!(std::panic::catch_unwind(|| check(&data)).is_ok(), "{} breaks the parser", path.display());
         files += 1;
     }
     assert!(files >= 24, "only {files} files in {}", folder.display());

@@ -119,7 +119,10 @@ fn neither_sentence_nor_debug_repeats_values() {
 
 #[test]
 fn ten_thousand_brackets_are_too_deep_at_once() {
-    let limits = [(Options::default(), 64), (Options { max_depth: usize::MAX, ..Options::default() }, 128)];
+    let limits = [
+        (Options::default(), 32),
+        (Options { max_depth: usize::MAX, ..Options::default() }, Options::DEPTH_CEILING),
+    ];
     for (options, limit) in limits {
         for open in ["(", "not (", "e["] {
             let error = Filter::parse_with(&open.repeat(10_000), &options).unwrap_err();
@@ -135,7 +138,7 @@ fn ten_thousand_brackets_are_too_deep_at_once() {
 
 #[test]
 fn the_deepest_tree_lives_on_a_small_stack() {
-    let text = format!("{}a pr{}", "not (b pr or not (c pr) and ".repeat(128), ")".repeat(128));
+    let text = format!("{}a pr{}", "not (b pr or not (c pr) and ".repeat(63), ")".repeat(63));
     let options = Options { max_depth: usize::MAX, ..Options::default() };
     let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(move || {
         let filter = Filter::parse_with(&text, &options)?;
