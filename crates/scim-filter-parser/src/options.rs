@@ -16,7 +16,7 @@ pub struct Options {
     /// Whether a value may stand without double quotes: `userName eq jo@contoso.com`, `userName eq 'jo'`.
     ///
     /// An unquoted value reaches up to the next blank, `)` or `]`. `true`, `false`, `null` and numbers keep their
-    /// type; any other word is a string. A value in single quotes, as in the example of RFC 7644 section 3.13, may
+    /// type; any other word is a string. A value in single quotes, as in the example of RFC 7644 section 3.7.1, may
     /// hold blanks.
     pub unquoted_values: bool,
     /// How many parentheses and brackets may be open at once; more than [`Options::DEPTH_CEILING`] counts as that.

@@ -77,11 +77,11 @@ const LOOSE_FILTERS: [(&str, &str, &str); 2] = [
         "(meta.resourceType eq User) or (meta.resourceType eq Group)",
         r#"meta.resourceType eq "User" or meta.resourceType eq "Group""#,
     ),
-    ("3.13", "displayName sw 'Group'", r#"displayName sw "Group""#),
+    ("3.7.1", "displayName sw 'Group'", r#"displayName sw "Group""#),
 ];
 
 /// Section, text, then attribute, filter and sub-attribute.
-const PATHS: [(&str, &str, [Option<&str>; 3]); 14] = [
+const PATHS: [(&str, &str, [Option<&str>; 3]); 15] = [
     ("3.5.2 figure 6", "members", [Some("members"), None, None]),
     ("3.5.2 figure 8", "members", [Some("members"), None, None]),
     ("3.5.2 figure 8", "name.familyName", [Some("name"), None, Some("familyName")]),
@@ -101,6 +101,7 @@ const PATHS: [(&str, &str, [Option<&str>; 3]); 14] = [
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber",
         [Some("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber"), None, None],
     ),
+    ("3.5.2.1", "members", [Some("members"), None, None]),
     (
         "3.5.2.2",
         r#"members[value eq "2819c223-7f76-...413861904646"]"#,
