@@ -116,6 +116,13 @@ pub struct Actor {
     pub request_id: String,
 }
 
+impl Actor {
+    /// The bridge itself, where nobody's request is behind a change.
+    pub fn bridge() -> Self {
+        Self { credential: "bridge".to_owned(), request_id: String::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

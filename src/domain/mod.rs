@@ -1,11 +1,19 @@
 //! People, what they ought to have, what RingCX has, and the plan between the two.
 //!
 //! The only place where SCIM's words and RingCX's words stand in one sentence. Pure: nothing here waits, sends or stores.
+//! Start with [`desired`] (what ought to be) and [`plan`] (the difference).
 
-mod fold;
+pub mod answer;
+pub mod desired;
+
+pub mod grant;
 mod ids;
+pub mod link;
+pub mod mapping;
+pub mod person;
+pub mod plan;
 pub mod policy;
 
-pub use fold::fold;
+pub use crate::scim::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};
 pub use policy::{GroupMapping, Policy};

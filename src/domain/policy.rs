@@ -67,8 +67,6 @@ pub struct Policy {
     pub protected: BTreeSet<String>,
     /// Whether a group that no mapping knows makes an agent group of its name.
     pub auto_create_agent_groups: bool,
-    /// Whether deleting a group deletes the agent group that the bridge made for it, once empty.
-    pub delete_empty_agent_groups: bool,
     /// A group named with this prefix and a role gives that role; left out: no group does.
     pub role_group_prefix: Option<String>,
     /// A group named with this prefix and a rights document's name gives that document; left out: no group does.
@@ -123,7 +121,6 @@ impl Default for Policy {
             no_role_keywords: BTreeSet::from(["none".to_owned()]),
             protected: BTreeSet::new(),
             auto_create_agent_groups: false,
-            delete_empty_agent_groups: false,
             role_group_prefix: None,
             rights_doc_group_prefix: None,
             nested_groups: NestedGroups::Ignore,

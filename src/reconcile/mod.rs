@@ -1,1 +1,142 @@
-//! Not here yet.
+//! The controller: durable intent, observe, plan, apply, report.
+//!
+//! A write becomes intent in one transaction with the job that carries it out (`intent`, `groups`). Whoever holds the lease
+//! of a person's job works on it (`work`): reads everything about the person, computes what ought to be, looks at RingCX
+//! (`steps`), and makes the calls (`agent_steps`, `admin_steps`), each with a row in the journal before it. `settle` waits
+//! for that on behalf of a request; the worker does it for everybody else. Nothing here knows HTTP.
+
+mod admin_steps;
+mod agent_steps;
+mod budget;
+mod case;
+mod contact;
+mod digest;
+mod group_work;
+mod groups;
+mod guard;
+mod intent;
+mod matching;
+mod password;
+mod recover;
+mod report;
+mod settle;
+mod steps;
+mod tenant;
+mod trouble;
+mod work;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+pub use budget::SharedBudget;
+pub use groups::GroupWritten;
+pub use settle::Outcome;
+pub use tenant::{Known, Tenant};
+
+use crate::clock::{Clock, Ids};
+use crate::domain::TenantId;
+use crate::scim;
+use crate::store::{self, Store};
+
+/// Brings people in line: now, for a request that waits ([`Reconciler::create`] and its kin), and for ever
+/// ([`Reconciler::run`]). Cheap to clone.
+#[derive(Clone)]
+pub struct Reconciler {
+    store: Store,
+    tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
+    clock: Clock,
+    ids: Ids,
+    times: Times,
+    /// Names this process in leases.
+    owner: Arc<str>,
+    /// Rings when there is new work, or when work has ended.
+    bell: Arc<Notify>,
+    tasks: TaskTracker,
+}
+
+/// The lengths of time that the controller works with; tests shrink them.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long a request waits for RingCX.
+    pub settle: Duration,
+    /// How often a request looks whether another replica has done its work, and a worker whether one has left some.
+    pub poll: Duration,
+    /// How long a lease lasts; longer than the longest call.
+    pub lease: Duration,
+    /// The pause after a call whose answer was lost.
+    pub look_again: Duration,
+    /// The longest pause between two tries.
+    pub longest_pause: Duration,
+    /// How long moves caused by groups wait for more of them.
+    pub debounce: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_secs(20),
+            poll: Duration::from_millis(200),
+            lease: Duration::from_secs(60),
+            look_again: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(300),
+            debounce: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Times {
+    /// The pause before another try, doubled with each one.
+    fn back_off(&self, attempts: i64) -> Duration {
+        let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
+        self.look_again.saturating_mul(1 << doublings).min(self.longest_pause)
+    }
+}
+
+/// Why a write was not even accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is at fault.
+    #[error("{0}")]
+    Scim(scim::Error),
+    /// Our store is in trouble.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<scim::Error> for Error {
+    fn from(error: scim::Error) -> Self {
+        Self::Scim(error)
+    }
+}
+
+impl Reconciler {
+    /// A controller for these tenants; nothing happens before [`Reconciler::run`] or a write.
+    pub fn new(store: Store, tenants: Vec<Tenant>, clock: Clock, ids: Ids, times: Times) -> Self {
+        let owner = ids.next().to_string();
+        let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), Arc::new(tenant))).collect();
+        Self {
+            store,
+            tenants: Arc::new(tenants),
+            clock,
+            ids,
+            times,
+            owner: owner.into(),
+            bell: Arc::new(Notify::new()),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Whether the tenant has met RingCX, so that people can be created.
+    pub fn ready(&self, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(|tenant| tenant.known().is_some())
+    }
+
+    fn tenant(&self, id: &TenantId) -> Result<&Arc<Tenant>, Error> {
+        self.tenants.get(id).ok_or_else(|| Error::Scim(scim::Error::not_found("Tenant", id.as_str())))
+    }
+}

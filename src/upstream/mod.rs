@@ -1,1 +1,21 @@
-//! Not here yet.
+//! The clients of RingCX and of the RingCentral platform.
+//!
+//! No SCIM and no SQL. [`transport`] is the one place that sends: it gets the token, asks the [`Budget`], and gives every answer a
+//! meaning ([`Error`]). [`Calls`] are the typed operations, a file per family under `ringcx` and `platform`. Start there.
+
+mod budget;
+pub mod error;
+mod metrics;
+pub mod model;
+mod platform;
+mod ringcx;
+mod settings;
+mod token;
+mod transport;
+
+pub use budget::{Budget, LocalBudget};
+pub use error::{Error, Next};
+pub use model::Lane;
+pub use ringcx::{Calls, RingCx};
+pub use settings::{ExtensionSource, PlatformSettings, RingCxSettings};
+pub use transport::Transport;

@@ -1,0 +1,239 @@
+//! What a person ought to have in RingCX: a pure function of the stored resource, the memberships and the settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::grant::{self, GroupGrants, GroupWish, Membership, RightsDocNames};
+use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Persona, Policy, Rename};
+use super::{fold, mapping, person};
+use crate::scim::{Error, Resource};
+use crate::upstream::model::{AgentGroup, AgentGroupId, AuxState, RcUserId, RightsDocId, RoleType};
+
+/// What the bridge knows of the account as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    /// The agent groups.
+    pub agent_groups: Vec<AgentGroup>,
+    /// The states in which an agent can begin.
+    pub aux_states: Vec<AuxState>,
+    /// The rights documents by folded name.
+    pub rights_docs: RightsDocNames,
+}
+
+/// The terms under which a tenant's people are provisioned.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// The settings.
+    pub policy: &'a Policy,
+    /// What groups give.
+    pub mappings: &'a [GroupMapping],
+    /// Fields of every new agent.
+    pub agent_defaults: &'a AgentDefaults,
+    /// The RingCX sub-account.
+    pub account_id: &'a str,
+    /// Where `externalAgentId` comes from.
+    pub external_id_source: ExternalIdSource,
+    /// What RingCX has.
+    pub directory: &'a Directory,
+}
+
+/// One person as stored.
+#[derive(Clone, Copy)]
+pub struct Standing<'a> {
+    /// The resource as the client wrote it.
+    pub user: &'a Resource,
+    /// The groups in which the person is.
+    pub memberships: &'a [Membership],
+    /// Whether the person has an agent.
+    pub has_agent: bool,
+    /// The agent group in which that agent was found.
+    pub home: Option<AgentGroupId>,
+    /// Whether the client has deleted the person.
+    pub deleted: bool,
+}
+
+/// What a person ought to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Whether they may work.
+    pub active: bool,
+    /// Whether the person is to be gone.
+    pub deleted: bool,
+    /// The agent, if they are one.
+    pub agent: Option<DesiredAgent>,
+    /// The administrator, if they are one.
+    pub admin: Option<DesiredAdmin>,
+    /// What could not be had, in words for the person's `lastError`.
+    pub notes: Vec<String>,
+}
+
+/// The agent that a person ought to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredAgent {
+    /// The agent group; none: the person is held until one is known.
+    pub group: Option<AgentGroupId>,
+    /// The login name of a new agent, and of an old one where a rename follows.
+    pub login: String,
+    /// The fields that the client decides.
+    pub fields: BTreeMap<String, Value>,
+    /// The value for `externalAgentId`.
+    pub external_agent_id: Option<String>,
+    /// The RingCentral extension that the client named.
+    pub rc_user_id: Option<RcUserId>,
+    /// The address by which an extension is looked up.
+    pub lookup_email: Option<String>,
+}
+
+/// The administrator that a person ought to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredAdmin {
+    /// The login name, which is an address.
+    pub user_name: String,
+    /// `firstName` and `lastName`, where the client sent them.
+    pub fields: BTreeMap<String, Value>,
+    /// The roles; none while inactive.
+    pub roles: BTreeSet<RoleType>,
+    /// The rights documents; none while inactive.
+    pub rights_docs: BTreeSet<RightsDocId>,
+}
+
+/// What the person ought to have.
+///
+/// # Errors
+/// A role or rights document that this tenant does not give (`invalidValue`).
+pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Result<Desired, Error> {
+    let user = standing.user;
+    let policy = terms.policy;
+    let active = person::is_active(user) && !standing.deleted;
+    let grants = grant::by_groups(standing.memberships, policy, terms.mappings, &terms.directory.rights_docs);
+    let mut notes = Vec::new();
+
+    let persona = mapping::ringcx_text(user, "persona").and_then(Persona::parse);
+    let wants_agent = match persona {
+        Some(persona) => matches!(persona, Persona::Agent | Persona::Both),
+        None => {
+            standing.has_agent
+                || grants.agent_group.is_some()
+                || mapping::ringcx_text(user, "agentGroupName").is_some()
+                || matches!(policy.persona_by_default(), Persona::Agent | Persona::Both)
+        }
+    };
+    let agent = wants_agent.then(|| desired_agent(standing, terms, &grants, &mut notes));
+    let admin = desired_admin(user, active, persona, terms, grants)?;
+    Ok(Desired { active, deleted: standing.deleted, agent, admin, notes })
+}
+
+/// Whether the names that the client wrote mean something in RingCX; asked before a write is accepted.
+///
+/// # Errors
+/// `invalidValue` naming the attribute, its value and what would do.
+pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
+    if let Some(name) = mapping::ringcx_text(user, "agentGroupName") {
+        group_named(name, &terms.directory.agent_groups).map_err(Error::invalid_value)?;
+    }
+    if let Some(label) = mapping::ringcx_text(user, "initialState")
+        && mapping::aux_state(label, &terms.directory.aux_states).is_none()
+    {
+        let known: Vec<_> = terms.directory.aux_states.iter().filter(|it| it.active).map(|it| it.name.as_str()).collect();
+        return Err(Error::invalid_value(format!(
+            "initialState \"{label}\" is not a state of this RingCX account; use one of {}.",
+            known.join(", ")
+        )));
+    }
+    grant::direct_roles(user, terms.policy, terms.mappings)?;
+    grant::direct_rights_docs(user, terms.policy, terms.mappings)?;
+    Ok(())
+}
+
+/// The agent group of a name, in any case.
+///
+/// # Errors
+/// A sentence that names the group when there is none or more than one.
+pub fn group_named(name: &str, groups: &[AgentGroup]) -> Result<AgentGroupId, String> {
+    let wanted = fold(name);
+    let mut found = groups.iter().filter(|group| fold(&group.name) == wanted);
+    match (found.next(), found.next()) {
+        (Some(group), None) => Ok(group.id),
+        (None, _) => Err(format!("agent group \"{name}\" does not exist in RingCX; create it there or correct the name.")),
+        (Some(_), Some(_)) => Err(format!("agent group \"{name}\" exists more than once in RingCX; rename one of them.")),
+    }
+}
+
+fn desired_agent(
+    standing: &Standing<'_>, terms: &Terms<'_>, grants: &GroupGrants, notes: &mut Vec<String>,
+) -> DesiredAgent {
+    let user = standing.user;
+    let user_name = user.text("userName").unwrap_or_default();
+    let mut fields = mapping::agent_fields(user, terms.policy, &terms.directory.aux_states);
+    let kind = mapping::ringcx_text(user, "agentType").or(grants.agent_type.map(|kind| kind.as_str()));
+    if let Some(kind) = kind {
+        fields.insert("agentType".to_owned(), json!(kind));
+    }
+    DesiredAgent {
+        group: effective_group(standing, terms, grants, notes),
+        login: person::login_name(&terms.policy.username_template, user_name, terms.account_id),
+        fields,
+        external_agent_id: mapping::external_agent_id(user, terms.external_id_source).map(str::to_owned),
+        rc_user_id: mapping::ringcx_text(user, "rcExtensionId").and_then(|id| id.parse().ok()).map(RcUserId),
+        lookup_email: person::email(user).or(user_name.contains('@').then_some(user_name)).map(str::to_owned),
+    }
+}
+
+/// The one agent group: attribute, then mappings, then where the agent was found, then the default.
+fn effective_group(
+    standing: &Standing<'_>, terms: &Terms<'_>, grants: &GroupGrants, notes: &mut Vec<String>,
+) -> Option<AgentGroupId> {
+    let by_attribute = mapping::ringcx_text(standing.user, "agentGroupName").map(|it| GroupWish::Attribute(it.to_owned()));
+    let default = terms.policy.default_agent_group.clone().map(GroupWish::Default);
+    let wishes =
+        [by_attribute, grants.agent_group.clone(), standing.home.map(GroupWish::Home), default].into_iter().flatten();
+    let known = &terms.directory.agent_groups;
+    for wish in wishes {
+        match wish {
+            GroupWish::Attribute(name) | GroupWish::Mapping(name) | GroupWish::Default(name) => {
+                match group_named(&name, known) {
+                    Ok(id) => return Some(id),
+                    Err(why) => notes.push(why),
+                }
+            }
+            GroupWish::Linked(id) | GroupWish::Home(id) => {
+                if known.iter().any(|group| group.id == id) {
+                    return Some(id);
+                }
+            }
+        }
+    }
+    None
+}
+
+fn desired_admin(
+    user: &Resource, active: bool, persona: Option<Persona>, terms: &Terms<'_>, grants: GroupGrants,
+) -> Result<Option<DesiredAdmin>, Error> {
+    let mut roles = grant::direct_roles(user, terms.policy, terms.mappings)?;
+    let mut rights_docs = grant::direct_rights_docs(user, terms.policy, terms.mappings)?;
+    roles.extend(grants.roles);
+    rights_docs.extend(grants.rights_docs);
+    let by_persona = matches!(persona, Some(Persona::Admin | Persona::Both));
+    if !terms.policy.manage_admins || (roles.is_empty() && rights_docs.is_empty() && !by_persona) {
+        return Ok(None);
+    }
+    if active {
+        roles = grant::with_base_access(roles, !rights_docs.is_empty());
+    } else {
+        roles.clear();
+        rights_docs.clear();
+    }
+    let names = [("name.givenName", "firstName"), ("name.familyName", "lastName")];
+    let fields = names
+        .into_iter()
+        .filter_map(|(path, field)| user.get(path).map(|value| (field.to_owned(), value.clone())))
+        .collect();
+    let user_name = user.text("userName").unwrap_or_default().to_owned();
+    Ok(Some(DesiredAdmin { user_name, fields, roles, rights_docs }))
+}
+
+/// Whether a rename of the person reaches a login name that exists already.
+pub fn rename_follows(policy: &Policy) -> (bool, bool) {
+    (policy.rename_policy == Rename::Follow, policy.admin_rename_policy == Rename::Follow)
+}

@@ -1,0 +1,71 @@
+//! What ties a person to accounts in RingCX, and what the bridge remembers of them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, RightsDocId, RoleType, UserId};
+
+/// The accounts of one person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The agent.
+    pub agent: Option<AgentLink>,
+    /// The administrator.
+    pub admin: Option<AdminLink>,
+    /// A fingerprint of the agent that RingCX last confirmed; the same wish need not be asked for again.
+    #[serde(default)]
+    pub agent_applied: Option<String>,
+    /// The same for the administrator.
+    #[serde(default)]
+    pub admin_applied: Option<String>,
+}
+
+/// The agent of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentLink {
+    /// Its id: the key of all reporting history, so it never changes.
+    pub id: AgentGroupAgent,
+    /// Its login name as RingCX gave it.
+    pub username: String,
+    /// Whether the bridge created it.
+    pub ours: bool,
+    /// Where it was found, if it was found and not created.
+    pub home: Option<AgentGroupId>,
+    /// Whether RingCX last confirmed to us that it may work.
+    pub enabled: bool,
+    /// The fields that the client has set through us.
+    pub owned: BTreeSet<String>,
+    /// Whether its `externalAgentId` is of our writing.
+    pub wrote_external_id: bool,
+    /// The RingCentral extension to which it is tied.
+    pub rc_user_id: Option<RcUserId>,
+}
+
+/// An agent and the group under which RingCX addresses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentGroupAgent {
+    /// The agent.
+    pub agent: AgentId,
+    /// Its agent group, as last seen.
+    pub group: AgentGroupId,
+}
+
+/// The administrator of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminLink {
+    /// Its id.
+    pub id: UserId,
+    /// Its login name.
+    pub user_name: String,
+    /// Whether the bridge created it.
+    pub ours: bool,
+    /// Whether RingCX last confirmed to us that it is enabled.
+    pub enabled: bool,
+    /// The fields that the client has set through us.
+    pub owned: BTreeSet<String>,
+    /// The roles that the bridge gave: only these are ever taken away.
+    pub granted_roles: BTreeSet<RoleType>,
+    /// The rights documents that the bridge gave: only these are ever taken away.
+    pub granted_docs: BTreeSet<RightsDocId>,
+}

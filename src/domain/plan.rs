@@ -1,0 +1,313 @@
+//! The difference between what ought to be and what is, as a list of calls.
+//!
+//! Pure: the same two states give the same steps, so repetition and crashes cannot matter. Removals come first, so there is
+//! never a moment with more power than before or after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::desired::{Desired, DesiredAdmin, DesiredAgent};
+use super::link::{AdminLink, AgentLink, Link};
+use super::mapping;
+use super::policy::{AgentDefaults, OnDelete, Policy, Rename};
+use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, AgentType, RightsDocId, RoleType, UserId};
+
+/// What RingCX has of one person.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The agent.
+    pub agent: Option<ObservedAgent>,
+    /// The administrator.
+    pub admin: Option<ObservedAdmin>,
+}
+
+/// An agent as RingCX shows it.
+#[derive(Clone, Debug)]
+pub struct ObservedAgent {
+    /// Its id.
+    pub id: AgentId,
+    /// The group under which it was found.
+    pub group: AgentGroupId,
+    /// Everything else.
+    pub agent: Agent,
+}
+
+/// An administrator as RingCX shows it.
+#[derive(Clone, Debug)]
+pub struct ObservedAdmin {
+    /// Its id.
+    pub id: UserId,
+    /// Everything else.
+    pub admin: Admin,
+    /// Its roles.
+    pub roles: BTreeSet<RoleType>,
+    /// The rights documents assigned to it.
+    pub rights_docs: BTreeSet<RightsDocId>,
+}
+
+/// One call that changes RingCX.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Switch an administrator off.
+    DisableAdmin(UserId),
+    /// Take a role that the bridge gave.
+    RevokeRole(UserId, RoleType),
+    /// Take a rights document that the bridge gave.
+    RevokeRightsDoc(UserId, RightsDocId),
+    /// Delete an administrator that the bridge created.
+    DeleteAdmin(UserId),
+    /// Switch an agent off, and change nothing else.
+    DisableAgent(AgentId),
+    /// Delete an agent that the bridge created.
+    DeleteAgent(AgentId),
+    /// Create an agent in its final group.
+    CreateAgent(NewAgent),
+    /// Change fields of an agent, switch it on, move it: one PUT.
+    UpdateAgent(AgentUpdate),
+    /// Create an administrator, without roles.
+    CreateAdmin(NewAdmin),
+    /// Change fields of an administrator.
+    UpdateAdmin(UserId, BTreeMap<String, Value>),
+    /// Switch an administrator on.
+    EnableAdmin(UserId),
+    /// Give a role.
+    GrantRole(UserId, RoleType),
+    /// Give a rights document.
+    GrantRightsDoc(UserId, RightsDocId),
+}
+
+/// An agent to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewAgent {
+    /// Where.
+    pub group: AgentGroupId,
+    /// Its login name.
+    pub login: String,
+    /// Its fields, without password and extension.
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// What changes about an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentUpdate {
+    /// Which.
+    pub id: AgentId,
+    /// The fields that differ.
+    pub changes: BTreeMap<String, Value>,
+    /// Whether it is switched on.
+    pub enable: bool,
+    /// Its new group.
+    pub move_to: Option<AgentGroupId>,
+}
+
+/// An administrator to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewAdmin {
+    /// Its login name, which is an address.
+    pub user_name: String,
+    /// `firstName` and `lastName`.
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// What is to be done for a person, and what cannot be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The calls, in order.
+    pub steps: Vec<Step>,
+    /// Whether the person was switched off in RingCX by hand and stays so.
+    pub suspended: bool,
+    /// Whether the person waits for an agent group.
+    pub held: bool,
+    /// Why RingCX's agent may not be changed by us at all.
+    pub refused: Option<String>,
+}
+
+/// What the plan depends on besides the two states.
+#[derive(Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The settings.
+    pub policy: &'a Policy,
+    /// Fields of every new agent.
+    pub agent_defaults: &'a AgentDefaults,
+    /// What the bridge remembers of the accounts.
+    pub link: &'a Link,
+    /// Whether this write takes `active` from false to true, which ends a local disable.
+    pub switch_on: bool,
+}
+
+/// The steps that take `observed` to `desired`.
+pub fn plan(desired: &Desired, observed: &Observed, around: &Circumstances<'_>) -> Plan {
+    let mut plan = Plan::default();
+    plan_admin_removals(desired, observed, around, &mut plan);
+    plan_agent(desired, observed, around, &mut plan);
+    plan_admin_additions(desired, observed, around, &mut plan);
+    plan
+}
+
+fn plan_admin_removals(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
+    let (Some(seen), Some(link)) = (&observed.admin, &around.link.admin) else { return };
+    let wanted = desired.admin.as_ref();
+    if wanted.is_none_or(|_| !desired.active) && seen.admin.enabled() && (link.ours || !desired.active) {
+        plan.steps.push(Step::DisableAdmin(seen.id));
+    }
+    let keep_roles = wanted.map(|it| &it.roles);
+    for role in link.granted_roles.intersection(&seen.roles) {
+        if keep_roles.is_none_or(|keep| !keep.contains(role)) {
+            plan.steps.push(Step::RevokeRole(seen.id, role.clone()));
+        }
+    }
+    let keep_docs = wanted.map(|it| &it.rights_docs);
+    for doc in link.granted_docs.intersection(&seen.rights_docs) {
+        if keep_docs.is_none_or(|keep| !keep.contains(doc)) {
+            plan.steps.push(Step::RevokeRightsDoc(seen.id, *doc));
+        }
+    }
+    if desired.deleted && around.policy.on_delete == OnDelete::Delete && link.ours {
+        plan.steps.push(Step::DeleteAdmin(seen.id));
+    }
+}
+
+fn plan_agent(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
+    let link = around.link.agent.as_ref();
+    let wanted = desired.agent.as_ref().filter(|_| desired.active);
+    match (&observed.agent, wanted) {
+        (None, None) => {}
+        (None, Some(wanted)) => match wanted.group {
+            Some(group) => plan.steps.push(Step::CreateAgent(new_agent(group, wanted, around))),
+            None => plan.held = true,
+        },
+        (Some(seen), None) => {
+            if seen.agent.is_active() {
+                plan.steps.push(Step::DisableAgent(seen.id));
+            }
+            if desired.deleted && around.policy.on_delete == OnDelete::Delete && link.is_some_and(|link| link.ours) {
+                plan.steps.push(Step::DeleteAgent(seen.id));
+            }
+        }
+        (Some(seen), Some(wanted)) => update_agent(seen, wanted, link, around, plan),
+    }
+}
+
+fn new_agent(group: AgentGroupId, wanted: &DesiredAgent, around: &Circumstances<'_>) -> NewAgent {
+    let mut fields: BTreeMap<String, Value> =
+        around.agent_defaults.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    fields.entry("agentType".to_owned()).or_insert_with(|| json!("AGENT"));
+    fields.extend(wanted.fields.clone());
+    if let Some(id) = &wanted.external_agent_id {
+        fields.insert("externalAgentId".to_owned(), json!(id));
+    }
+    NewAgent { group, login: wanted.login.clone(), fields }
+}
+
+fn update_agent(
+    seen: &ObservedAgent, wanted: &DesiredAgent, link: Option<&AgentLink>, around: &Circumstances<'_>, plan: &mut Plan,
+) {
+    let enable = !seen.agent.is_active();
+    if enable && !around.switch_on && link.is_some_and(|link| link.enabled) {
+        plan.suspended = true;
+    }
+    let changes = changed_fields(seen, wanted, link, around);
+    let move_to = wanted.group.filter(|group| *group != seen.group);
+    let enable = enable && !plan.suspended;
+    if changes.is_empty() && move_to.is_none() && !enable {
+        return;
+    }
+    if let Some(why) = read_only(&seen.agent) {
+        plan.refused = Some(why);
+        return;
+    }
+    plan.steps.push(Step::UpdateAgent(AgentUpdate { id: seen.id, changes, enable, move_to }));
+}
+
+fn changed_fields(
+    seen: &ObservedAgent, wanted: &DesiredAgent, link: Option<&AgentLink>, around: &Circumstances<'_>,
+) -> BTreeMap<String, Value> {
+    let raw = seen.agent.raw();
+    let mut target = wanted.fields.clone();
+    let owned = link.map(|link| link.owned.clone()).unwrap_or_default();
+    for field in owned.iter().filter(|field| !wanted.fields.contains_key(*field)) {
+        if let Some(value) = mapping::cleared_value(field, around.agent_defaults) {
+            target.insert(field.clone(), value);
+        }
+    }
+    if around.policy.rename_policy == Rename::Follow {
+        target.insert("username".to_owned(), json!(wanted.login));
+    }
+    if let Some(id) = &wanted.external_agent_id {
+        let theirs = seen.agent.external_agent_id().is_some_and(|it| !it.is_empty());
+        // A value that the bridge did not write belongs to a workforce-management feed.
+        if !theirs || link.is_some_and(|link| link.wrote_external_id) {
+            target.insert("externalAgentId".to_owned(), json!(id));
+        }
+    }
+    if seen.agent.user_managed_by_rc() {
+        target.retain(|field, _| !mapping::MANAGED_BY_RINGCENTRAL.contains(&field.as_str()));
+    }
+    target.retain(|field, value| !same_value(raw.get(field), value));
+    target
+}
+
+/// Whether RingCX's value says the same: nothing and the empty text are one, numbers may come as text.
+fn same_value(seen: Option<&Value>, wanted: &Value) -> bool {
+    let plain = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    plain(seen.unwrap_or(&Value::Null)) == plain(wanted)
+}
+
+fn read_only(agent: &Agent) -> Option<String> {
+    let flag = |field: &str| agent.raw().get(field) == Some(&Value::Bool(true));
+    let why = if let AgentType::Other(kind) = agent.agent_type() {
+        format!("its agentType is {kind}")
+    } else if flag("multiAccountAgent") {
+        "it is an agent of several sub-accounts".to_owned()
+    } else if flag("transientAgent") {
+        "it is a transient agent".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("The RingCX agent is managed in another sub-account ({why}); change it there."))
+}
+
+fn plan_admin_additions(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
+    let Some(wanted) = desired.admin.as_ref().filter(|_| desired.active) else { return };
+    let (Some(seen), Some(link)) = (&observed.admin, &around.link.admin) else {
+        let fields = wanted.fields.clone();
+        plan.steps.push(Step::CreateAdmin(NewAdmin { user_name: wanted.user_name.clone(), fields }));
+        return;
+    };
+    if !seen.admin.enabled() {
+        if link.enabled && !around.switch_on {
+            plan.suspended = true;
+            return;
+        }
+        plan.steps.push(Step::EnableAdmin(seen.id));
+    }
+    let changes = admin_changes(seen, wanted, link, around.policy);
+    if !changes.is_empty() {
+        plan.steps.push(Step::UpdateAdmin(seen.id, changes));
+    }
+    plan.steps.extend(wanted.roles.difference(&seen.roles).map(|role| Step::GrantRole(seen.id, role.clone())));
+    plan.steps.extend(wanted.rights_docs.difference(&seen.rights_docs).map(|doc| Step::GrantRightsDoc(seen.id, *doc)));
+}
+
+fn admin_changes(
+    seen: &ObservedAdmin, wanted: &DesiredAdmin, link: &AdminLink, policy: &Policy,
+) -> BTreeMap<String, Value> {
+    let raw = seen.admin.raw();
+    let mut target = wanted.fields.clone();
+    for field in link.owned.iter().filter(|field| !wanted.fields.contains_key(*field)) {
+        target.insert(field.clone(), json!(""));
+    }
+    if policy.admin_rename_policy == Rename::Follow {
+        target.insert("userName".to_owned(), json!(wanted.user_name));
+    }
+    if raw.get("userManagedByRC") == Some(&Value::Bool(true)) {
+        target.clear();
+    }
+    target.retain(|field, value| !same_value(raw.get(field), value));
+    target
+}

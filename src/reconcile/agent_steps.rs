@@ -1,0 +1,291 @@
+//! The calls that change agents, each verified as far as its danger asks for.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+
+use super::case::Case;
+use super::password;
+use super::trouble::Trouble;
+use crate::domain::link::{AgentGroupAgent, AgentLink};
+use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
+use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
+use crate::domain::{desired::DesiredAgent, mapping};
+use crate::scim;
+use crate::upstream::model::{Agent, AgentGroupId, AgentId, RcUserId};
+use crate::upstream::{self};
+
+/// The fact under which the way of moving agents that has worked is remembered.
+pub(super) const MOVE_STRATEGY: &str = "move_strategy";
+
+impl Case<'_> {
+    /// Creates the agent in its final group: one call, with a password that nobody keeps.
+    pub(super) async fn create_agent(&mut self, new: &NewAgent, wanted: &DesiredAgent) -> Result<(), Trouble> {
+        self.check_new_agent_cap().await?;
+        let rc_user_id = self.extension_of(wanted).await?;
+        let mut body: Map<String, Value> = new.fields.clone().into_iter().collect();
+        body.insert("username".to_owned(), json!(new.login));
+        if !body.contains_key("initLoginBaseStateId")
+            && let Some(state) = mapping::aux_state("AVAILABLE", &self.known.directory.aux_states)
+        {
+            body.extend(mapping::initial_state(state));
+        }
+        body.insert("isActive".to_owned(), json!(true));
+        if let Some(id) = rc_user_id {
+            body.insert("rcUserId".to_owned(), json!(id.0));
+            if self.tenant.policy.sync_with_office {
+                body.insert("userManagedByRC".to_owned(), json!(true));
+            }
+        }
+        let intent = json!({
+            "group": new.group, "username": new.login, "email": new.fields.get("email"), "rcUserId": rc_user_id,
+        });
+        let entry = self.begin("createAgent", &intent).await?;
+        let password = password::generate()
+            .map_err(|error| Trouble::Unavailable(super::trouble::PAUSE, format!("No randomness: {error}")))?;
+        body.insert("password".to_owned(), json!(password.expose_secret()));
+        let made = self.calls.create_agent(new.group, body).await;
+        let made = self.end(entry, made, "the agent").await?;
+        self.link_new_agent(&made, new.group, new.fields.keys().cloned(), rc_user_id).await
+    }
+
+    /// Remembers an agent of our making before anything else happens to it.
+    pub(super) async fn link_new_agent(
+        &mut self, made: &Agent, group: AgentGroupId, owned: impl Iterator<Item = String>, rc_user_id: Option<RcUserId>,
+    ) -> Result<(), Trouble> {
+        let Some(id) = made.id() else {
+            return Err(Trouble::Lost("RingCX answered a new agent without its id.".to_owned()));
+        };
+        let group = made.group_id().unwrap_or(group);
+        let owned: std::collections::BTreeSet<String> = owned.collect();
+        self.link.agent = Some(AgentLink {
+            id: AgentGroupAgent { agent: id, group },
+            username: made.username().unwrap_or_default().to_owned(),
+            ours: true,
+            home: None,
+            enabled: true,
+            wrote_external_id: owned.contains("externalAgentId"),
+            owned,
+            rc_user_id,
+        });
+        self.seen.agent = Some(ObservedAgent { id, group, agent: made.clone() });
+        self.remember_agent(made, group).await
+    }
+
+    /// Changes fields, switches on and moves: one PUT where RingCX allows it.
+    pub(super) async fn update_agent(&mut self, update: &AgentUpdate) -> Result<(), Trouble> {
+        let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
+        let mut body = seen.agent.for_put();
+        for (field, value) in &update.changes {
+            body.insert(field.clone(), value.clone());
+        }
+        if update.enable {
+            set_active(&mut body, true);
+        }
+        self.add_password(&seen.agent, &mut body)?;
+        let after = match update.move_to {
+            None => self.put_agent(&seen, body, "updateAgent").await?,
+            Some(target) => self.move_agent(&seen, &body, target).await?,
+        };
+        if update.enable && !after.agent.is_active() {
+            let fresh = self.look_at_agent(after.group, after.id).await?;
+            if !fresh.agent.is_active() {
+                return Err(Trouble::unconfirmed("the reactivation of the agent"));
+            }
+        }
+        if let Some(link) = &mut self.link.agent {
+            link.id.group = after.group;
+            link.enabled |= update.enable;
+            link.owned.extend(update.changes.keys().cloned());
+            link.wrote_external_id |= update.changes.contains_key("externalAgentId");
+            if let Some(username) = after.agent.username() {
+                link.username = username.to_owned();
+            }
+        }
+        self.seen.agent = Some(after);
+        self.save_link().await
+    }
+
+    /// Switches the agent off, changes nothing else, and looks afterwards.
+    pub(super) async fn disable_agent(&mut self) -> Result<(), Trouble> {
+        let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
+        let mut body = seen.agent.for_put();
+        set_active(&mut body, false);
+        if self.tenant.policy.password_on_put == Some(PasswordOnPut::Echo) {
+            echo_password(&seen.agent, &mut body);
+        }
+        self.put_agent(&seen, body, "disableAgent").await.map_err(Trouble::insistent)?;
+        let after = self.look_at_agent(seen.group, seen.id).await?;
+        if after.agent.is_active() {
+            return Err(Trouble::unconfirmed("the deactivation of the agent"));
+        }
+        if let Some(link) = &mut self.link.agent {
+            link.enabled = false;
+        }
+        self.seen.agent = Some(after);
+        self.save_link().await
+    }
+
+    /// Deletes an agent of our making and looks whether it is gone.
+    pub(super) async fn delete_agent(&mut self, id: AgentId) -> Result<(), Trouble> {
+        let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
+        let entry = self.begin("deleteAgent", &json!({"agentId": id})).await?;
+        let answer = match self.calls.delete_agent(seen.group, id).await {
+            Err(upstream::Error::NotFound) => Ok(()),
+            other => other,
+        };
+        self.end(entry, answer, "the deletion of the agent").await.map_err(Trouble::insistent)?;
+        match self.calls.agent(seen.group, id).await {
+            Err(upstream::Error::NotFound) => {
+                self.link.agent = None;
+                self.seen.agent = None;
+                self.forget_agent(id).await
+            }
+            Err(error) => Err(Trouble::upstream("the agent", &error).insistent()),
+            Ok(_) => Err(Trouble::unconfirmed("the deletion of the agent")),
+        }
+    }
+
+    async fn put_agent(
+        &mut self, seen: &ObservedAgent, body: Map<String, Value>, operation: &str,
+    ) -> Result<ObservedAgent, Trouble> {
+        let entry = self.begin(operation, &json!({"agentId": seen.id})).await?;
+        let answer = self.calls.put_agent(seen.group, seen.id, body.clone()).await;
+        let answer = self.end(entry, answer, "the agent").await?;
+        let agent = answer.unwrap_or_else(|| Agent::from_raw(body));
+        Ok(ObservedAgent { id: seen.id, group: seen.group, agent })
+    }
+
+    /// Moves by the strategy that has worked before, else by each in turn; every first success is verified by a GET.
+    async fn move_agent(
+        &mut self, seen: &ObservedAgent, body: &Map<String, Value>, target: AgentGroupId,
+    ) -> Result<ObservedAgent, Trouble> {
+        let (strategies, learned) = self.move_strategies().await?;
+        for strategy in strategies {
+            let entry = self
+                .begin("moveAgent", &json!({"agentId": seen.id, "to": target, "strategy": strategy.as_str()}))
+                .await?;
+            let answer = self.send_move(strategy, seen, body.clone(), target).await;
+            let shown = match answer {
+                // "Not like this" is an answer to the way, not to the wish: try the next way.
+                Err(upstream::Error::NotFound | upstream::Error::Rejected { .. }) if !learned => {
+                    self.close(entry, "refused").await?;
+                    continue;
+                }
+                answer => self.end(entry, answer, "the move of the agent").await?,
+            };
+            if let Some(agent) = shown.filter(|agent| learned && agent.group_id() == Some(target)) {
+                return Ok(ObservedAgent { id: seen.id, group: target, agent });
+            }
+            match self.calls.agent(target, seen.id).await {
+                Ok(agent) if agent.group_id().is_none_or(|group| group == target) => {
+                    self.learn(MOVE_STRATEGY, strategy.as_str()).await?;
+                    return Ok(ObservedAgent { id: seen.id, group: target, agent });
+                }
+                Ok(_) | Err(upstream::Error::NotFound) => {}
+                Err(error) => return Err(Trouble::upstream("the agent", &error)),
+            }
+        }
+        Err(Trouble::Refused(scim::Error::invalid_value(
+            "RingCX accepted the move of the agent but left it in its group; set move_strategy to the way that this account \
+             supports, or move the agent in RingCX.",
+        )))
+    }
+
+    async fn send_move(
+        &self, strategy: MoveStrategy, seen: &ObservedAgent, mut body: Map<String, Value>, target: AgentGroupId,
+    ) -> Result<Option<Agent>, upstream::Error> {
+        body.insert("agentGroup".to_owned(), json!({"id": target, "agentGroupId": target}));
+        body.insert("groupId".to_owned(), json!(target));
+        match strategy {
+            MoveStrategy::Path => self.calls.put_agent(target, seen.id, body).await,
+            MoveStrategy::Bulk => {
+                let agents = self.calls.put_agents(target, vec![body]).await?;
+                Ok(agents.into_iter().find(|agent| agent.id() == Some(seen.id)))
+            }
+            MoveStrategy::Body | MoveStrategy::Auto => self.calls.put_agent(seen.group, seen.id, body).await,
+        }
+    }
+
+    async fn move_strategies(&self) -> Result<(Vec<MoveStrategy>, bool), Trouble> {
+        let known = self.fact(MOVE_STRATEGY).await?.as_deref().and_then(MoveStrategy::parse);
+        Ok(match (self.tenant.policy.move_strategy, known) {
+            (MoveStrategy::Auto, Some(known)) => (vec![known], true),
+            (MoveStrategy::Auto, None) => (vec![MoveStrategy::Body, MoveStrategy::Path, MoveStrategy::Bulk], false),
+            (chosen, known) => (vec![chosen], known == Some(chosen)),
+        })
+    }
+
+    /// Whether a PUT may go out without knowing what RingCX does with a password that is left out.
+    fn add_password(&self, seen: &Agent, body: &mut Map<String, Value>) -> Result<(), Trouble> {
+        match self.tenant.policy.password_on_put {
+            Some(PasswordOnPut::Omit) => Ok(()),
+            Some(PasswordOnPut::Echo) => {
+                echo_password(seen, body);
+                Ok(())
+            }
+            None => {
+                let ours = self.link.agent.as_ref().is_some_and(|link| link.ours);
+                if ours || seen.rc_user_id().is_some() {
+                    return Ok(());
+                }
+                Err(Trouble::Unavailable(
+                    std::time::Duration::from_secs(300),
+                    "This agent signs in with a password of its own, and whether RingCX keeps it when other fields change is \
+                     not known yet; set password_on_put to \"omit\" or \"echo\"."
+                        .to_owned(),
+                ))
+            }
+        }
+    }
+
+    /// The RingCentral extension of a new agent, by the tenant's rules.
+    async fn extension_of(&self, wanted: &DesiredAgent) -> Result<Option<RcUserId>, Trouble> {
+        let required = self.tenant.policy.link_rc_extension == LinkExtension::Required;
+        if self.tenant.policy.link_rc_extension == LinkExtension::Off {
+            return Ok(None);
+        }
+        if wanted.rc_user_id.is_some() {
+            return Ok(wanted.rc_user_id);
+        }
+        let found = match (&wanted.lookup_email, self.tenant.extensions_by_email(&self.calls).await) {
+            (Some(email), Ok(directory)) => directory.get(&crate::domain::fold(email)).copied(),
+            (None, Ok(_)) => None,
+            (_, Err(error @ (upstream::Error::Limited { .. } | upstream::Error::Unavailable { .. }))) => {
+                return Err(Trouble::upstream("the list of extensions", &error));
+            }
+            (_, Err(error)) if required => {
+                return Err(Trouble::Unavailable(
+                    super::trouble::PAUSE,
+                    format!("The RingCentral extensions could not be read, and link_rc_extension is required: {error}"),
+                ));
+            }
+            (_, Err(_)) => None,
+        };
+        if required && found.is_none() {
+            return Err(Trouble::Refused(scim::Error::invalid_value(
+                "No single RingCentral extension has this person's e-mail address, and link_rc_extension is required; \
+                 create the extension, or set rcExtensionId.",
+            )));
+        }
+        Ok(found)
+    }
+}
+
+/// Switches both flags: which of the two RingCX obeys is not documented.
+fn set_active(body: &mut Map<String, Value>, active: bool) {
+    body.insert("isActive".to_owned(), json!(active));
+    body.insert("active".to_owned(), json!(active));
+}
+
+fn echo_password(seen: &Agent, body: &mut Map<String, Value>) {
+    if let Some(password) = seen.raw().get("password").filter(|it| !it.is_null()) {
+        body.insert("password".to_owned(), password.clone());
+    }
+}
+
+/// The fields of an update, without their values, for the audit record.
+pub(super) fn field_names(changes: &BTreeMap<String, Value>) -> Vec<&str> {
+    changes.keys().map(String::as_str).collect()
+}

@@ -1,0 +1,233 @@
+//! The work on one person, under lease: what is remembered, what was seen, and the rows written around each call.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::tenant::{Known, Tenant};
+use super::trouble::Trouble;
+use crate::clock::{Clock, Ids};
+use crate::domain::link::Link;
+use crate::domain::plan::{Observed, ObservedAgent};
+use crate::domain::{Actor, PersonId};
+use crate::scim;
+use crate::store::{Store, audit, facts, inventory, journal, links};
+use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
+use crate::upstream::{self, Calls};
+
+/// One person while a worker holds their lease.
+pub(super) struct Case<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) store: &'a Store,
+    pub(super) clock: &'a Clock,
+    pub(super) ids: &'a Ids,
+    /// What is known of the account.
+    pub(super) known: Arc<Known>,
+    /// Who is worked on.
+    pub(super) person: PersonId,
+    /// On whose behalf.
+    pub(super) by: Actor,
+    /// The accounts of the person; stored after each step that changes it.
+    pub(super) link: Link,
+    /// What RingCX showed last.
+    pub(super) seen: Observed,
+    /// The way to RingCX, in the lane of this work.
+    pub(super) calls: Calls,
+}
+
+/// An open row of the journal: a changing call that may be on its way.
+pub(super) struct Entry {
+    id: String,
+    operation: String,
+    intent: Value,
+}
+
+impl Case<'_> {
+    /// Writes down a changing call before it is made, so that a crash in between leaves a trace.
+    pub(super) async fn begin(&self, operation: &str, intent: &Value) -> Result<Entry, Trouble> {
+        let entry =
+            Entry { id: self.ids.next().to_string(), operation: operation.to_owned(), intent: intent.clone() };
+        let row = journal::Entry {
+            id: entry.id.clone(),
+            person: self.person.clone(),
+            operation: operation.to_owned(),
+            intent: intent.to_string(),
+            started: self.clock.now(),
+        };
+        let tenant = self.tenant.id.clone();
+        self.store.write(move |tx| journal::open(tx, &tenant, &row)).await?;
+        Ok(entry)
+    }
+
+    /// Writes down what became of a call. One whose outcome is unknown stays open: whoever comes next looks first.
+    pub(super) async fn end<T>(
+        &self, entry: Entry, answer: Result<T, upstream::Error>, what: &str,
+    ) -> Result<T, Trouble> {
+        match answer {
+            Ok(value) => {
+                self.close(entry, "done").await?;
+                Ok(value)
+            }
+            Err(error) => {
+                if !error.may_have_been_applied() {
+                    self.close(entry, "refused").await?;
+                }
+                Err(Trouble::upstream(what, &error))
+            }
+        }
+    }
+
+    /// Closes a row of the journal and leaves a record for the auditor.
+    pub(super) async fn close(&self, entry: Entry, outcome: &'static str) -> Result<(), Trouble> {
+        let tenant = self.tenant.id.clone();
+        let record = audit::Record {
+            id: self.ids.next().to_string(),
+            at: self.clock.now(),
+            credential: self.by.credential.clone(),
+            request_id: self.by.request_id.clone(),
+            person: Some(self.person.clone()),
+            group: None,
+            action: entry.operation,
+            detail: json!({"call": entry.intent, "outcome": outcome}).to_string(),
+        };
+        let (id, now) = (entry.id, self.clock.now());
+        Ok(self
+            .store
+            .write(move |tx| {
+                journal::close(tx, &tenant, &id, outcome, now)?;
+                audit::append(tx, &tenant, &record)
+            })
+            .await?)
+    }
+
+    /// Closes a row that earlier work left open, now that somebody has looked.
+    pub(super) async fn close_found(&self, left: &journal::Entry, outcome: &'static str) -> Result<(), Trouble> {
+        let intent = serde_json::from_str(&left.intent).unwrap_or(Value::Null);
+        self.close(Entry { id: left.id.clone(), operation: left.operation.clone(), intent }, outcome).await
+    }
+
+    /// Stores the accounts of the person.
+    pub(super) async fn save_link(&self) -> Result<(), Trouble> {
+        let (tenant, person, link, now) =
+            (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
+        Ok(self.store.write(move |tx| links::save(tx, &tenant, &person, &link, now)).await?)
+    }
+
+    /// Something learned about this tenant's RingCX.
+    pub(super) async fn fact(&self, name: &'static str) -> Result<Option<String>, Trouble> {
+        let tenant = self.tenant.id.clone();
+        Ok(self.store.read(move |tx| facts::get(tx, &tenant, name)).await?)
+    }
+
+    /// Remembers something about this tenant's RingCX.
+    pub(super) async fn learn(&self, name: &'static str, value: &str) -> Result<(), Trouble> {
+        let (tenant, value, now) = (self.tenant.id.clone(), value.to_owned(), self.clock.now());
+        Ok(self.store.write(move |tx| facts::set(tx, &tenant, name, &value, now)).await?)
+    }
+
+    /// Stores the link and puts the agent into the inventory, so that it is never taken for a stranger.
+    pub(super) async fn remember_agent(&self, agent: &Agent, group: AgentGroupId) -> Result<(), Trouble> {
+        let Some(item) = inventory::Item::agent(agent, group, self.clock.now()) else { return self.save_link().await };
+        let (tenant, person, link, now) =
+            (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
+        Ok(self
+            .store
+            .write(move |tx| {
+                inventory::put(tx, &tenant, &item)?;
+                links::save(tx, &tenant, &person, &link, now)
+            })
+            .await?)
+    }
+
+    /// The same for an administrator.
+    pub(super) async fn remember_admin(&self, admin: &Admin) -> Result<(), Trouble> {
+        let Some(item) = inventory::Item::admin(admin, self.clock.now()) else { return self.save_link().await };
+        let (tenant, person, link, now) =
+            (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
+        Ok(self
+            .store
+            .write(move |tx| {
+                inventory::put(tx, &tenant, &item)?;
+                links::save(tx, &tenant, &person, &link, now)
+            })
+            .await?)
+    }
+
+    /// Takes a deleted agent out of the inventory.
+    pub(super) async fn forget_agent(&self, id: AgentId) -> Result<(), Trouble> {
+        self.forget(inventory::Kind::Agent, id.0).await
+    }
+
+    /// Takes a deleted administrator out of the inventory.
+    pub(super) async fn forget_admin(&self, id: UserId) -> Result<(), Trouble> {
+        self.forget(inventory::Kind::Admin, id.0).await
+    }
+
+    async fn forget(&self, kind: inventory::Kind, id: i64) -> Result<(), Trouble> {
+        let (tenant, person, link, now) =
+            (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
+        Ok(self
+            .store
+            .write(move |tx| {
+                inventory::remove(tx, &tenant, kind, id)?;
+                links::save(tx, &tenant, &person, &link, now)
+            })
+            .await?)
+    }
+
+    /// The agent as RingCX shows it now.
+    pub(super) async fn look_at_agent(&self, group: AgentGroupId, id: AgentId) -> Result<ObservedAgent, Trouble> {
+        let agent = self.calls.agent(group, id).await;
+        let agent = agent.map_err(|error| Trouble::upstream("the agent", &error).insistent())?;
+        Ok(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent })
+    }
+
+    /// The administrator as RingCX shows it now.
+    pub(super) async fn look_at_admin(&self, id: UserId) -> Result<Admin, Trouble> {
+        self.calls.admin(id).await.map_err(|error| Trouble::upstream("the administrator", &error).insistent())
+    }
+
+    /// Refuses a new agent beyond the tenant's cap, and makes it wait beyond the hourly one.
+    pub(super) async fn check_new_agent_cap(&self) -> Result<(), Trouble> {
+        let (tenant, hour_ago) = (self.tenant.id.clone(), self.clock.now() - std::time::Duration::from_secs(3600));
+        let policy = &self.tenant.policy;
+        if policy.max_agents.is_none() && policy.max_new_per_hour.is_none() {
+            return Ok(());
+        }
+        let (agents, recent) = self
+            .store
+            .read(move |tx| {
+                Ok::<_, crate::store::Error>((
+                    links::count_agents(tx, &tenant)?,
+                    journal::count_since(tx, &tenant, "createAgent", hour_ago)?,
+                ))
+            })
+            .await?;
+        if let Some(most) = policy.max_agents.filter(|most| agents >= *most) {
+            return Err(Trouble::Refused(scim::Error::invalid_value(format!(
+                "This tenant may have {most} agents and has them all (setting max_agents); assign fewer people or raise it."
+            ))));
+        }
+        if let Some(most) = policy.max_new_per_hour.filter(|most| recent >= *most) {
+            return Err(Trouble::Unavailable(
+                std::time::Duration::from_secs(300),
+                format!("{most} accounts were created within the last hour (setting max_new_per_hour); the next one waits."),
+            ));
+        }
+        Ok(())
+    }
+
+    /// An administrator of this name that nobody linked is never taken over silently.
+    pub(super) async fn refuse_known_admin(&self, user_name: &str) -> Result<(), Trouble> {
+        let (tenant, key) = (self.tenant.id.clone(), crate::domain::fold(user_name));
+        let found = self.store.read(move |tx| inventory::by_name(tx, &tenant, inventory::Kind::Admin, &key)).await?;
+        match found.first() {
+            None => Ok(()),
+            Some(item) => Err(Trouble::Refused(scim::Error::uniqueness(format!(
+                "RingCX already has an administrator {} with this user name (userId {}); link it with `ringcx-scim import`, \
+                 or remove it in RingCX.",
+                user_name, item.id
+            )))),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Fingerprints of what a person ought to have: when one is the same as at the last success, RingCX need not be asked.
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::desired::Desired;
+use crate::domain::link::Link;
+use crate::domain::policy::{Policy, Rename};
+
+/// The fingerprints of the two personas; none where there is nothing to do and nothing to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Digests {
+    pub(super) agent: Option<String>,
+    pub(super) admin: Option<String>,
+}
+
+/// The fingerprints of `desired` for a person with these accounts.
+pub(super) fn of(desired: &Desired, link: &Link, policy: &Policy) -> Digests {
+    let agent = desired.agent.as_ref().filter(|_| desired.active);
+    let agent = match (agent, &link.agent) {
+        (None, None) => None,
+        (None, Some(_)) => Some(off(desired)),
+        // Held: without a group there is nothing to create.
+        (Some(wanted), None) if wanted.group.is_none() => None,
+        (Some(wanted), linked) => {
+            let mut wanted = wanted.clone();
+            if linked.is_some() {
+                // An extension is tied at creation only, and a login name that is kept does not matter any more.
+                wanted.lookup_email = None;
+                wanted.rc_user_id = None;
+                if policy.rename_policy != Rename::Follow {
+                    wanted.login.clear();
+                }
+            }
+            Some(sum(&format!("{wanted:?}")))
+        }
+    };
+    let admin = match (desired.admin.as_ref().filter(|_| desired.active), &link.admin) {
+        (None, None) => None,
+        (None, Some(_)) => Some(off(desired)),
+        (Some(wanted), linked) => {
+            let mut wanted = wanted.clone();
+            if linked.is_some() && policy.admin_rename_policy != Rename::Follow {
+                wanted.user_name.clear();
+            }
+            Some(sum(&format!("{wanted:?}")))
+        }
+    };
+    Digests { agent, admin }
+}
+
+fn off(desired: &Desired) -> String {
+    if desired.deleted { "deleted" } else { "off" }.to_owned()
+}
+
+/// Sixteen bytes in hex: personal data must not be readable from it, and two wishes must not collide.
+fn sum(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,359 @@
+//! Writes to groups: durable first, effective second.
+//!
+//! The membership is stored and answered at once; what follows from it in RingCX is one job per affected person.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::intent::etag_fits;
+use super::{Error, Reconciler, Tenant};
+use crate::domain::answer;
+use crate::domain::desired::group_named;
+use crate::domain::grant::{self, GroupGrants, Membership};
+use crate::domain::person::group_keys;
+use crate::domain::{Actor, GroupId, PersonId, TenantId};
+use crate::scim::filter::{AttrPath, Filter, Matcher};
+use crate::scim::patch::{self, MemberChange, PatchOp};
+use crate::scim::{self, Compatibility, Member, Resource, check, schema};
+use crate::store::{Tx, audit, groups, jobs, members, names, people, search};
+use crate::upstream::Lane;
+use crate::upstream::model::AgentGroupId;
+
+/// A group that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupWritten {
+    /// Its id.
+    pub id: GroupId,
+    /// Ids that the client named as members and that name nobody here.
+    pub skipped: Vec<String>,
+}
+
+/// The members of one write, sorted out.
+#[derive(Default)]
+struct Sorted {
+    known: Vec<members::NewMember>,
+    /// Never issued by this tenant.
+    unknown: Vec<String>,
+    /// Deleted since.
+    deleted: Vec<String>,
+}
+
+/// What a write changed about who is in a group.
+#[derive(Default)]
+struct Moved {
+    added: BTreeSet<String>,
+    removed: BTreeSet<String>,
+    skipped: Vec<String>,
+}
+
+impl Reconciler {
+    /// `POST /Groups`.
+    ///
+    /// # Errors
+    /// 409 when the name is in use; 400 when all members are unknown.
+    pub async fn create_group(
+        &self, tenant: &TenantId, by: &Actor, new: Resource, wanted: Vec<Member>,
+    ) -> Result<GroupWritten, Error> {
+        let tenant = self.tenant(tenant)?;
+        let id = GroupId::from(self.ids.next());
+        let record = self.group_record(&id, by, "create_group", &json!({"displayName": new.text("displayName"), "members": wanted.len()}));
+        let (of, now) = (Arc::clone(tenant), self.clock.now());
+        let written = self
+            .store
+            .write(move |tx| {
+                audit::append(tx, &of.id, &record)?;
+                let keys = group_keys(&new);
+                claim_name(tx, &of.id, &new, &id)?;
+                let spoken_for = membership(&id, &new, None);
+                let linked = linked_group(&of, &spoken_for);
+                groups::insert(tx, &of.id, &id, &groups::NewGroup {
+                    body: &new.to_json(),
+                    keys: &keys,
+                    agent_group: linked.map(|group| group.0),
+                }, now)?;
+                let makes_group = of.policy.auto_create_agent_groups
+                    && linked.is_none()
+                    && !grant::is_spoken_for(&spoken_for, &of.policy, &of.mappings);
+                if makes_group {
+                    jobs::enqueue(tx, &of.id, &jobs::group_subject(&id), Lane::Create, now, now)?;
+                }
+                let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
+                enqueue(tx, &of, &membership(&id, &new, linked), &moved, now, now)?;
+                Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
+            })
+            .await?;
+        self.bell.notify_waiters();
+        Ok(written)
+    }
+
+    /// `PUT /Groups/{id}`: attributes are replaced; members too where the body has them.
+    ///
+    /// # Errors
+    /// 404, 409, 412; 400 when all members are unknown.
+    pub async fn replace_group(
+        &self, tenant: &TenantId, by: &Actor, id: &GroupId, body: Value, if_match: Option<&str>,
+    ) -> Result<GroupWritten, Error> {
+        let rules = self.tenant(tenant)?.rules.clone();
+        let wanted = check::members(&body, &rules)?;
+        let changes: Vec<MemberChange> = wanted.map(MemberChange::Replace).into_iter().collect();
+        self.change_group(tenant, by, id, "replace_group", if_match, changes, move |base| {
+            check::replace(&schema::GROUP, base, body.clone(), &rules)
+        })
+        .await
+    }
+
+    /// `PATCH /Groups/{id}`.
+    ///
+    /// # Errors
+    /// 404, 409, 412; 400 when all members are unknown.
+    pub async fn patch_group(
+        &self, tenant: &TenantId, by: &Actor, id: &GroupId, op: PatchOp, if_match: Option<&str>,
+    ) -> Result<GroupWritten, Error> {
+        let rules = self.tenant(tenant)?.rules.clone();
+        let (op, changes) = patch::split_members(&op, &rules)?;
+        self.change_group(tenant, by, id, "patch_group", if_match, changes, move |base| {
+            Ok(patch::apply(&schema::GROUP, base, &op, &rules)?.resource)
+        })
+        .await
+    }
+
+    /// `DELETE /Groups/{id}`: the membership is gone, and everybody who was in it is computed again.
+    ///
+    /// # Errors
+    /// 404, 412.
+    pub async fn delete_group(
+        &self, tenant: &TenantId, by: &Actor, id: &GroupId, if_match: Option<&str>,
+    ) -> Result<(), Error> {
+        let tenant = self.tenant(tenant)?;
+        let record = self.group_record(id, by, "delete_group", &json!({}));
+        let (of, id, now) = (Arc::clone(tenant), id.clone(), self.clock.now());
+        let if_match = if_match.map(str::to_owned);
+        self.store
+            .write(move |tx| {
+                let group = lock(tx, &of.id, &id, if_match.as_deref())?;
+                audit::append(tx, &of.id, &record)?;
+                let body = parse(&group)?;
+                let removed = members::clear(tx, &of.id, &id)?.into_iter().collect();
+                let moved = Moved { removed, ..Moved::default() };
+                enqueue(tx, &of, &standing(&group, &body), &moved, now, now)?;
+                for outer in members::leave_all(tx, &of.id, id.as_str())? {
+                    groups::touch(tx, &of.id, &outer, now)?;
+                }
+                names::release_all(tx, &of.id, id.as_str())?;
+                groups::tombstone(tx, &of.id, &id, now)?;
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.bell.notify_waiters();
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "PUT and PATCH differ in all of these, and share the transaction")]
+    async fn change_group(
+        &self, tenant: &TenantId, by: &Actor, id: &GroupId, action: &str, if_match: Option<&str>,
+        changes: Vec<MemberChange>, rewrite: impl Fn(&Resource) -> Result<Resource, scim::Error> + Send + Sync + 'static,
+    ) -> Result<GroupWritten, Error> {
+        let tenant = self.tenant(tenant)?;
+        let record = self.group_record(id, by, action, &Value::Null);
+        let (of, id, now, debounce) = (Arc::clone(tenant), id.clone(), self.clock.now(), self.times.debounce);
+        let if_match = if_match.map(str::to_owned);
+        let written = self
+            .store
+            .write(move |tx| {
+                let group = lock(tx, &of.id, &id, if_match.as_deref())?;
+                let base = parse(&group)?;
+                let body = rewrite(&base)?;
+                if body != base {
+                    claim_name(tx, &of.id, &body, &id)?;
+                    let old_name = group_keys(&base).display_name;
+                    let pinned = group.pinned_name.clone().or_else(|| pin(&of, &standing(&group, &base), &old_name));
+                    groups::update(tx, &of.id, &id, &body.to_json(), &group_keys(&body), pinned.as_deref())?;
+                    names::keep_only(
+                        tx, &of.id, names::Kind::GroupName, id.as_str(), &[&group_keys(&body).display_name_key],
+                    )?;
+                }
+                let moved = change_members(tx, &of, &id, &changes, now)?;
+                if body != base || !moved.added.is_empty() || !moved.removed.is_empty() {
+                    groups::touch(tx, &of.id, &id, now)?;
+                    let detail = json!({"added": moved.added, "removed": moved.removed, "skipped": moved.skipped});
+                    audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
+                    enqueue(tx, &of, &standing(&group, &base), &moved, now, now + debounce)?;
+                }
+                Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
+            })
+            .await?;
+        self.bell.notify_waiters();
+        Ok(written)
+    }
+
+    fn group_record(&self, id: &GroupId, by: &Actor, action: &str, detail: &Value) -> audit::Record {
+        audit::Record {
+            id: self.ids.next().to_string(),
+            at: self.clock.now(),
+            credential: by.credential.clone(),
+            request_id: by.request_id.clone(),
+            person: None,
+            group: Some(id.clone()),
+            action: action.to_owned(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// Applies changes of membership in their order; only the difference is written.
+fn change_members(
+    tx: &mut Tx<'_>, tenant: &Tenant, id: &GroupId, changes: &[MemberChange], now: jiff::Timestamp,
+) -> Result<Moved, Error> {
+    let mut moved = Moved::default();
+    for change in changes {
+        let (added, removed) = match change {
+            MemberChange::Add(wanted) => {
+                let sorted = sort_out(tx, tenant, wanted, &mut moved)?;
+                (members::add(tx, &tenant.id, id, &sorted.known, now)?, Vec::new())
+            }
+            MemberChange::Replace(wanted) => {
+                let sorted = sort_out(tx, tenant, wanted, &mut moved)?;
+                let keep: BTreeSet<&str> = sorted.known.iter().map(|member| member.id.as_str()).collect();
+                let gone: Vec<String> = members::ids(tx, &tenant.id, id)?
+                    .into_iter()
+                    .filter(|member| !keep.contains(member.as_str()))
+                    .collect();
+                let removed = members::remove(tx, &tenant.id, id, &gone)?;
+                (members::add(tx, &tenant.id, id, &sorted.known, now)?, removed)
+            }
+            MemberChange::Remove(ids) => (Vec::new(), members::remove(tx, &tenant.id, id, ids)?),
+            MemberChange::RemoveAll => (Vec::new(), members::clear(tx, &tenant.id, id)?),
+            MemberChange::RemoveWhere(filter) => {
+                let matcher = member_matcher(filter)?;
+                let gone = search::members_matching(tx, &tenant.id, id, &|member| {
+                    matcher.matches(&answer::members_only(std::slice::from_ref(member)))
+                })?;
+                (Vec::new(), members::remove(tx, &tenant.id, id, &gone)?)
+            }
+        };
+        for one in added {
+            if !moved.removed.remove(&one) {
+                moved.added.insert(one);
+            }
+        }
+        for one in removed {
+            if !moved.added.remove(&one) {
+                moved.removed.insert(one);
+            }
+        }
+    }
+    Ok(moved)
+}
+
+/// The filter of `members[...]` as a question about one member.
+fn member_matcher(filter: &Filter) -> Result<Matcher, Error> {
+    let members = AttrPath { urn: None, name: "members".to_owned(), sub: None };
+    Ok(Matcher::compile(&schema::GROUP, &Filter::ValuePath(members, Box::new(filter.clone())))?)
+}
+
+/// Who of `wanted` is somebody here. Deleted ones are skipped; ids that were never issued too, unless there is nobody else.
+fn sort_out(tx: &mut Tx<'_>, tenant: &Tenant, wanted: &[Member], moved: &mut Moved) -> Result<Sorted, Error> {
+    let mut sorted = Sorted::default();
+    for member in wanted {
+        let new = |is_group| members::NewMember { id: member.id.clone(), display: member.display.clone(), is_group };
+        match people::standing(tx, &tenant.id, &PersonId::from(member.id.as_str()))? {
+            Some(people::Standing::Live) => sorted.known.push(new(false)),
+            Some(people::Standing::Deleted) => sorted.deleted.push(member.id.clone()),
+            None => match groups::get(tx, &tenant.id, &GroupId::from(member.id.as_str()))? {
+                Some(_) => sorted.known.push(new(true)),
+                None => sorted.unknown.push(member.id.clone()),
+            },
+        }
+    }
+    let strict = tenant.rules.compatibility == Compatibility::Strict;
+    let refused = !sorted.unknown.is_empty() && (strict || sorted.unknown.len() == wanted.len());
+    if refused || (strict && !sorted.deleted.is_empty()) {
+        let unknown = sorted.unknown.iter().chain(&sorted.deleted);
+        let named = unknown.take(5).map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
+        return Err(Error::Scim(scim::Error::invalid_value(format!(
+            "members names {named}, which no user or group of this tenant has; send the ids that this server gave."
+        ))));
+    }
+    moved.skipped.extend(sorted.unknown.iter().chain(&sorted.deleted).cloned());
+    Ok(sorted)
+}
+
+/// One job for each person whom the change can affect in RingCX; none when the group gives nothing.
+fn enqueue(
+    tx: &mut Tx<'_>, tenant: &Tenant, group: &Membership, moved: &Moved, now: jiff::Timestamp, later: jiff::Timestamp,
+) -> Result<(), Error> {
+    let docs = tenant.known().map(|known| known.directory.rights_docs.clone()).unwrap_or_default();
+    let grants = grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs);
+    if grants == GroupGrants::default() {
+        return Ok(());
+    }
+    let gives_power = !grants.roles.is_empty() || !grants.rights_docs.is_empty();
+    for id in &moved.removed {
+        let (lane, due) = if gives_power { (Lane::Revoke, now) } else { (Lane::Move, later) };
+        jobs::enqueue(tx, &tenant.id, &PersonId::from(id.as_str()), lane, due, now)?;
+    }
+    for id in &moved.added {
+        let person = PersonId::from(id.as_str());
+        // Whoever waits for a group is created at once; a move waits a little for more of them.
+        let held = crate::store::links::get(tx, &tenant.id, &person)?.is_none_or(|link| link.agent.is_none());
+        let (lane, due) = if held { (Lane::Create, now) } else { (Lane::Move, later) };
+        jobs::enqueue(tx, &tenant.id, &person, lane, due, now)?;
+    }
+    Ok(())
+}
+
+fn claim_name(tx: &mut Tx<'_>, tenant: &TenantId, body: &Resource, id: &GroupId) -> Result<(), Error> {
+    let keys = group_keys(body);
+    match names::claim(tx, tenant, names::Kind::GroupName, &keys.display_name_key, id.as_str())? {
+        None => Ok(()),
+        Some(holder) => Err(Error::Scim(scim::Error::uniqueness(format!(
+            "displayName \"{}\" is already used by group {holder}. Use that group or choose another name.",
+            keys.display_name
+        )))),
+    }
+}
+
+/// The name under which a mapping speaks of the group: a rename in the identity provider must not move people.
+fn pin(tenant: &Tenant, group: &Membership, old_name: &str) -> Option<String> {
+    grant::is_spoken_for(group, &tenant.policy, &tenant.mappings).then(|| old_name.to_owned())
+}
+
+/// The agent group of the same name, unless a mapping says something else about this group.
+fn linked_group(tenant: &Tenant, group: &Membership) -> Option<AgentGroupId> {
+    if grant::is_spoken_for(group, &tenant.policy, &tenant.mappings) {
+        return None;
+    }
+    group_named(&group.display_name, &tenant.known()?.directory.agent_groups).ok()
+}
+
+fn membership(id: &GroupId, body: &Resource, linked: Option<AgentGroupId>) -> Membership {
+    let keys = group_keys(body);
+    Membership { id: id.clone(), display_name: keys.display_name, external_id: keys.external_id, linked }
+}
+
+fn standing(group: &groups::Group, body: &Resource) -> Membership {
+    let mut standing = membership(&group.id, body, group.agent_group.map(AgentGroupId));
+    if let Some(pinned) = &group.pinned_name {
+        standing.display_name.clone_from(pinned);
+    }
+    standing
+}
+
+fn parse(group: &groups::Group) -> Result<Resource, Error> {
+    Ok(super::work::parse(&group.body)?)
+}
+
+fn lock(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId, if_match: Option<&str>) -> Result<groups::Group, Error> {
+    let group = groups::lock(tx, tenant, id)?
+        .ok_or_else(|| Error::Scim(scim::Error::not_found("Group", id.as_str())))?;
+    let current = answer::group_etag(group.version);
+    if if_match.is_some_and(|wanted| !etag_fits(wanted, &current)) {
+        return Err(Error::Scim(scim::Error::new(
+            412,
+            format!("The group has changed since you read it; its version is now {current}. Read it again."),
+        )));
+    }
+    Ok(group)
+}

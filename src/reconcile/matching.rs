@@ -1,0 +1,154 @@
+//! Which account that RingCX already has belongs to a new person.
+
+use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
+use crate::domain::mapping::ringcx_text;
+use crate::domain::person::{self, UserKeys, is_rewritten_login};
+use crate::domain::{TenantId, fold};
+use crate::scim::{self, Resource};
+use crate::store::inventory::{self, Item, Kind};
+use crate::store::{Tx, links, people};
+use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, UserId};
+
+use super::tenant::Tenant;
+use super::Error;
+
+/// The accounts that a new person takes over.
+///
+/// By RingCentral extension, external id or user name, and only active ones. An equal e-mail address, a disabled account or an
+/// administrator is a question for a person.
+///
+/// # Errors
+/// 409 naming the candidates.
+pub(super) fn adopt(tx: &mut Tx<'_>, tenant: &Tenant, user: &Resource, keys: &UserKeys) -> Result<Link, Error> {
+    let mut link = relink(tx, &tenant.id, user, keys)?;
+    if !tenant.policy.link_existing {
+        return Ok(link);
+    }
+    if link.agent.is_none() {
+        link.agent = adopt_agent(tx, tenant, user, keys)?;
+    }
+    if link.admin.is_none() && tenant.policy.adopt_admins {
+        link.admin = adopt_admin(tx, &tenant.id, keys)?;
+    }
+    Ok(link)
+}
+
+/// The accounts of a deleted person of the same user name, where `externalId` or `employeeNumber` also agrees.
+fn relink(tx: &mut Tx<'_>, tenant: &TenantId, user: &Resource, keys: &UserKeys) -> Result<Link, Error> {
+    const EMPLOYEE_NUMBER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
+    for grave in people::tombstones_by_user_name(tx, tenant, &keys.user_name_key)? {
+        let Ok(former) = Resource::from_json(&grave.body) else { continue };
+        let agrees = |path: &str| user.text(path).is_some() && user.text(path) == former.text(path);
+        if !agrees("externalId") && !agrees(EMPLOYEE_NUMBER) {
+            continue;
+        }
+        let Some(link) = links::get(tx, tenant, &grave.id)?.filter(|it| it.agent.is_some() || it.admin.is_some()) else {
+            continue;
+        };
+        links::remove(tx, tenant, &grave.id)?;
+        return Ok(Link { agent_applied: None, admin_applied: None, ..link });
+    }
+    Ok(Link::default())
+}
+
+fn adopt_agent(
+    tx: &mut Tx<'_>, tenant: &Tenant, user: &Resource, keys: &UserKeys,
+) -> Result<Option<AgentLink>, Error> {
+    let id = &tenant.id;
+    let login = person::login_name(&tenant.policy.username_template, &keys.user_name, &tenant.account_id);
+    let mut found = Vec::new();
+    if let Some(extension) = ringcx_text(user, "rcExtensionId").and_then(|text| text.parse().ok()) {
+        let tied = inventory::by_rc_user(tx, id, Kind::Agent, extension)?;
+        found = unlinked(tx, id, tied)?;
+    }
+    if let (true, Some(external)) = (found.is_empty(), keys.external_id.as_deref()) {
+        let keyed = inventory::by_external(tx, id, Kind::Agent, external)?;
+        found = unlinked(tx, id, keyed)?;
+    }
+    if found.is_empty() {
+        let mut named = inventory::by_name(tx, id, Kind::Agent, &keys.user_name_key)?;
+        if fold(&login) != keys.user_name_key {
+            named.extend(inventory::by_name(tx, id, Kind::Agent, &fold(&login))?);
+        }
+        let rewritten = inventory::by_name_between(tx, id, Kind::Agent, &rewritten_range(&login, &tenant.account_id))?;
+        named.extend(rewritten.into_iter().filter(|it| is_rewritten_login(&login, &it.name, &tenant.account_id)));
+        named.sort_by_key(|item| item.id);
+        named.dedup_by_key(|item| item.id);
+        found = unlinked(tx, id, named)?;
+    }
+    match found.as_slice() {
+        [] => refuse_equal_email(tx, tenant, keys).map(|()| None),
+        [item] if item.active => Ok(Some(AgentLink {
+            id: AgentGroupAgent { agent: AgentId(item.id), group: AgentGroupId(item.group.unwrap_or_default()) },
+            username: item.name.clone(),
+            ours: false,
+            home: item.group.map(AgentGroupId),
+            enabled: true,
+            owned: std::collections::BTreeSet::new(),
+            wrote_external_id: false,
+            rc_user_id: item.rc_user_id.map(RcUserId),
+        })),
+        [item] => Err(question(&format!("RingCX agent {} has this user name and is switched off", item.id))),
+        several => Err(question(&format!("RingCX agents {} could all be this person", ids(several)))),
+    }
+}
+
+fn refuse_equal_email(tx: &mut Tx<'_>, tenant: &Tenant, keys: &UserKeys) -> Result<(), Error> {
+    if !tenant.policy.trust_email {
+        return Ok(());
+    }
+    for email in &keys.emails {
+        let found = inventory::by_email(tx, &tenant.id, Kind::Agent, email)?;
+        if let Some(item) = unlinked(tx, &tenant.id, found)?.first() {
+            return Err(question(&format!("RingCX agent {} has this person's e-mail address and another user name", item.id)));
+        }
+    }
+    Ok(())
+}
+
+fn adopt_admin(tx: &mut Tx<'_>, tenant: &TenantId, keys: &UserKeys) -> Result<Option<AdminLink>, Error> {
+    let found = inventory::by_name(tx, tenant, Kind::Admin, &keys.user_name_key)?;
+    let Some(item) = found.into_iter().next() else { return Ok(None) };
+    if links::by_admin(tx, tenant, item.id)?.is_some() {
+        return Ok(None);
+    }
+    if !item.active {
+        return Err(question(&format!("RingCX administrator {} has this user name and is switched off", item.id)));
+    }
+    Ok(Some(AdminLink {
+        id: UserId(item.id),
+        user_name: item.name,
+        ours: false,
+        enabled: true,
+        owned: std::collections::BTreeSet::new(),
+        granted_roles: std::collections::BTreeSet::new(),
+        granted_docs: std::collections::BTreeSet::new(),
+    }))
+}
+
+fn unlinked(tx: &mut Tx<'_>, tenant: &TenantId, items: Vec<Item>) -> Result<Vec<Item>, Error> {
+    let mut free = Vec::new();
+    for item in items {
+        if links::by_agent(tx, tenant, item.id)?.is_none() {
+            free.push(item);
+        }
+    }
+    Ok(free)
+}
+
+/// The names between which every rewritten form of `login` lies.
+fn rewritten_range(login: &str, account_id: &str) -> (String, String) {
+    let login = fold(login);
+    let local = login.split('@').next().unwrap_or_default();
+    (format!("{local}+{account_id}_"), format!("{local}+{account_id}`"))
+}
+
+fn ids(items: &[Item]) -> String {
+    items.iter().map(|item| item.id.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn question(what: &str) -> Error {
+    Error::Scim(scim::Error::uniqueness(format!(
+        "{what}; decide with `ringcx-scim import` whether they belong together, or change the account in RingCX."
+    )))
+}

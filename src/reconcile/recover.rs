@@ -1,0 +1,115 @@
+//! After a lost answer: look whether the call was carried out before anything is tried again.
+
+use serde_json::Value;
+
+use super::case::Case;
+use super::trouble::Trouble;
+use crate::domain::desired::Desired;
+use crate::domain::{fold, person};
+use crate::store::{inventory, journal};
+use crate::upstream;
+use crate::upstream::model::{Agent, AgentGroupId, RcUserId};
+
+impl Case<'_> {
+    /// Closes what earlier work left open; true when there was something, so that RingCX must be looked at afresh.
+    ///
+    /// A create is looked up: an agent that was unknown before, with the user name sent (or what RingCX makes of it) and the
+    /// same e-mail address or extension, is ours. Several such agents are a question for a person, never a second create.
+    pub(super) async fn recover(&mut self, open: &[journal::Entry], _desired: &Desired) -> Result<bool, Trouble> {
+        for entry in open {
+            let intent: Value = serde_json::from_str(&entry.intent).unwrap_or(Value::Null);
+            let found = match entry.operation.as_str() {
+                "createAgent" if self.link.agent.is_none() => self.recover_agent(&intent).await?,
+                "createAdmin" if self.link.admin.is_none() => self.recover_admin(&intent).await?,
+                // A switch-off that was cut short is ours, not a local disable by somebody in RingCX.
+                "disableAgent" => {
+                    if let Some(link) = &mut self.link.agent {
+                        link.enabled = false;
+                    }
+                    true
+                }
+                "setIsActive" if intent.get("isActive") == Some(&Value::Bool(false)) => {
+                    if let Some(link) = &mut self.link.admin {
+                        link.enabled = false;
+                    }
+                    true
+                }
+                _ => true,
+            };
+            self.close_found(entry, if found { "looked_up" } else { "not_applied" }).await?;
+        }
+        Ok(!open.is_empty())
+    }
+
+    async fn recover_agent(&mut self, intent: &Value) -> Result<bool, Trouble> {
+        let Some(group) = intent.get("group").and_then(Value::as_i64).map(AgentGroupId) else { return Ok(false) };
+        let sent = intent.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let listed = self.calls.agents(group).await;
+        let listed = listed.map_err(|error| Trouble::upstream("the list of agents", &error))?;
+        let mut ours = Vec::new();
+        for agent in listed {
+            let named = agent
+                .username()
+                .is_some_and(|seen| person::is_rewritten_login(&sent, seen, &self.tenant.account_id));
+            let Some(id) = agent.id().filter(|_| named) else { continue };
+            let tenant = self.tenant.id.clone();
+            let known = self
+                .store
+                .read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Agent, id.0))
+                .await?
+                .is_some();
+            if known {
+                continue;
+            }
+            match self.calls.agent(group, id).await {
+                Ok(agent) if is_of(&agent, intent) => ours.push(agent),
+                Ok(_) | Err(upstream::Error::NotFound) => {}
+                Err(error) => return Err(Trouble::upstream("the agent", &error)),
+            }
+        }
+        match ours.as_slice() {
+            [] => Ok(false),
+            [agent] => {
+                let rc_user_id = intent.get("rcUserId").and_then(Value::as_i64).map(RcUserId);
+                let agent = agent.clone();
+                // Whatever the create has sent is compared again, so nothing counts as set by us yet.
+                self.link_new_agent(&agent, group, std::iter::empty(), rc_user_id).await?;
+                Ok(true)
+            }
+            several => Err(Trouble::Unavailable(
+                std::time::Duration::from_secs(300),
+                format!(
+                    "RingCX has {} agents that could be the one whose creation was not answered; link one with `ringcx-scim \
+                     import`, or delete the others.",
+                    several.len()
+                ),
+            )),
+        }
+    }
+
+    async fn recover_admin(&mut self, intent: &Value) -> Result<bool, Trouble> {
+        let user_name = intent.get("userName").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(admin) = self.admin_named(&user_name).await? else { return Ok(false) };
+        let Some(id) = admin.id() else { return Ok(false) };
+        let tenant = self.tenant.id.clone();
+        let known = self.store.read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Admin, id.0)).await?;
+        if known.is_some() {
+            return Ok(false);
+        }
+        self.link_new_admin(&admin, &user_name, std::collections::BTreeSet::new()).await?;
+        Ok(true)
+    }
+}
+
+/// Whether a found agent carries what the lost create has sent.
+fn is_of(agent: &Agent, intent: &Value) -> bool {
+    let email = intent.get("email").and_then(Value::as_str);
+    let extension = intent.get("rcUserId").and_then(Value::as_i64).map(RcUserId);
+    match (email, extension) {
+        (None, None) => true,
+        (email, extension) => {
+            (extension.is_some() && agent.rc_user_id() == extension)
+                || email.is_some_and(|sent| agent.email().is_some_and(|seen| fold(seen) == fold(sent)))
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What is written down when the work on a person has ended well, or has been refused.
+
+use serde_json::json;
+
+use super::Reconciler;
+use super::steps::Settled;
+use super::tenant::Tenant;
+use super::work::{Loaded, change_of, parse};
+use crate::domain::answer::{Provisioning, stored_user};
+use crate::domain::desired::Desired;
+use crate::domain::link::Link;
+use crate::domain::person::{self, user_keys};
+use crate::domain::{Actor, PersonId, TenantId};
+use crate::scim::{self, Resource, Rules, check, patch, schema};
+use crate::store::revisions::{self, Kind, Outcome as Settlement, Revision};
+use crate::store::{self, Tx, audit, groups, links, members, names, people};
+
+/// A person brought in line.
+pub(super) struct Done {
+    /// The resource that RingCX now agrees with.
+    pub(super) user: Resource,
+    pub(super) desired: Desired,
+    /// What came of it; none where RingCX was not asked.
+    pub(super) settled: Option<Settled>,
+    pub(super) link: Link,
+    /// The last revision that is part of it.
+    pub(super) taken: Option<i64>,
+    pub(super) deleted: bool,
+}
+
+impl Reconciler {
+    /// Confirms the revisions that RingCX has agreed to, and shows the person accordingly.
+    pub(super) async fn report(&self, tenant: &Tenant, loaded: &Loaded, done: Done) -> Result<(), store::Error> {
+        let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
+        let state = state_of(&done.desired, &done.link, suspended);
+        let notes = (!done.desired.notes.is_empty()).then(|| done.desired.notes.join(" "));
+        let unchanged = done.taken.is_none()
+            && !done.deleted
+            && loaded.person.state == state
+            && loaded.person.last_error == notes
+            && loaded.link == done.link;
+        if unchanged {
+            return Ok(());
+        }
+        let tenant = tenant.id.clone();
+        let id = loaded.person.id.clone();
+        let was_deleted = loaded.person.deleted.is_some();
+        let now = self.clock.now();
+        let body = done.user.to_json();
+        self.store
+            .write(move |tx| {
+                links::save(tx, &tenant, &id, &done.link, now)?;
+                if let Some(seq) = done.taken {
+                    revisions::finish_through(tx, &tenant, &id, seq, Settlement::Settled, None, now)?;
+                }
+                if done.deleted {
+                    return if was_deleted { Ok(()) } else { bury(tx, &tenant, &id, now) };
+                }
+                let answer = stored_user(&id, &done.user, &done.link, state, notes.as_deref());
+                people::confirm(tx, &tenant, &id, &people::Shown {
+                    body: &body,
+                    answer: &answer,
+                    keys: &user_keys(&done.user),
+                    state,
+                    last_error: notes.as_deref(),
+                    suspended,
+                }, now)?;
+                release_names(tx, &tenant, &id, &done.user)
+            })
+            .await
+    }
+
+    /// Writes down a refusal: only the first waiting revision fails, later ones are computed again without it.
+    ///
+    /// Without a revision the wish came from a group: the membership stays, and the person shows the error.
+    pub(super) async fn refuse(&self, tenant: &Tenant, loaded: &Loaded, why: &scim::Error) -> Result<(), store::Error> {
+        tracing::warn!(tenant = %tenant.id, person.id = %loaded.person.id, status = why.status, "RingCX or a guard refused");
+        let now = self.clock.now();
+        let waited = loaded.waiting.first().is_some_and(|revision| self.somebody_waits(tenant, revision));
+        let (tenant_id, rules) = (tenant.id.clone(), tenant.rules.clone());
+        let (person, link) = (loaded.person.clone(), loaded.link.clone());
+        let (waiting, why) = (loaded.waiting.clone(), why.clone());
+        let record = self.record(&person.id, waiting.first().map(|it| it.by.clone()), "refused", &json!({"detail": why.detail}));
+        self.store
+            .write(move |tx| {
+                audit::append(tx, &tenant_id, &record)?;
+                let Some((culprit, rest)) = waiting.split_first() else {
+                    return show_error(tx, &tenant_id, &person, &link, &why, now);
+                };
+                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail}).to_string();
+                revisions::finish_through(
+                    tx, &tenant_id, &person.id, culprit.seq, Settlement::Refused, Some(&detail), now,
+                )?;
+                if culprit.kind == Kind::Create && waited {
+                    return withdraw(tx, &tenant_id, &person.id, &link, rest, now);
+                }
+                if !waited {
+                    show_error(tx, &tenant_id, &person, &link, &why, now)?;
+                }
+                rebase(tx, &tenant_id, &person, rest, &rules, now)
+            })
+            .await
+    }
+
+    /// Whether the request that brought this revision is still waiting for its answer.
+    fn somebody_waits(&self, tenant: &Tenant, revision: &Revision) -> bool {
+        let asynchronous = revision.kind == Kind::Create && tenant.policy.async_create;
+        !asynchronous && self.clock.now() < revision.created + self.times.settle
+    }
+
+    /// A record for the auditor about one person.
+    pub(super) fn record(
+        &self, person: &PersonId, by: Option<Actor>, action: &str, detail: &serde_json::Value,
+    ) -> audit::Record {
+        let by = by.unwrap_or_else(Actor::bridge);
+        audit::Record {
+            id: self.ids.next().to_string(),
+            at: self.clock.now(),
+            credential: by.credential,
+            request_id: by.request_id,
+            person: Some(person.clone()),
+            group: None,
+            action: action.to_owned(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// How the person stands now that RingCX agrees.
+pub(super) fn state_of(desired: &Desired, link: &Link, suspended: bool) -> Provisioning {
+    let has_what_it_wants = (desired.agent.is_some() && link.agent.is_some())
+        || (desired.admin.is_some() && link.admin.is_some());
+    match (desired.active, suspended, has_what_it_wants) {
+        (false, ..) => Provisioning::Disabled,
+        (true, true, _) => Provisioning::Suspended,
+        (true, false, true) => Provisioning::Active,
+        (true, false, false) => Provisioning::Held,
+    }
+}
+
+/// Ends a person: a tombstone stays, the names are free again, the groups lose a member.
+pub(super) fn bury(
+    tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    people::tombstone(tx, tenant, id, now)?;
+    names::release_all(tx, tenant, id.as_str())?;
+    for group in members::leave_all(tx, tenant, id.as_str())? {
+        groups::touch(tx, tenant, &group, now)?;
+    }
+    Ok(())
+}
+
+/// A refused create leaves a tombstone; an account it adopted is unlinked unchanged, one it made is cleaned up by the work that
+/// goes on.
+fn withdraw(
+    tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, link: &Link, rest: &[Revision], now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    for revision in rest {
+        revisions::finish_through(tx, tenant, id, revision.seq, Settlement::Refused, None, now)?;
+    }
+    let mut link = link.clone();
+    link.agent = link.agent.filter(|agent| agent.ours);
+    link.admin = link.admin.filter(|admin| admin.ours);
+    links::save(tx, tenant, id, &link, now)?;
+    bury(tx, tenant, id, now)
+}
+
+fn show_error(
+    tx: &mut Tx<'_>, tenant: &TenantId, person: &people::Person, link: &Link, why: &scim::Error, now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    let Ok(user) = parse(&person.body) else { return Ok(()) };
+    let answer = stored_user(&person.id, &user, link, Provisioning::Error, Some(&why.detail));
+    people::show(tx, tenant, &person.id, &answer, Provisioning::Error, Some(&why.detail), now)
+}
+
+/// Computes the waiting revisions again, now that the one before them has failed.
+fn rebase(
+    tx: &mut Tx<'_>, tenant: &TenantId, person: &people::Person, rest: &[Revision], rules: &Rules, now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    let mut base = parse(&person.body)?;
+    for revision in rest {
+        match again(&base, revision, rules) {
+            Ok(body) => {
+                revisions::set_body(tx, tenant, &person.id, revision.seq, &body.to_json())?;
+                base = body;
+            }
+            Err(why) => {
+                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail}).to_string();
+                revisions::finish_one(tx, tenant, &person.id, revision.seq, Settlement::Refused, Some(&detail), now)?;
+            }
+        }
+    }
+    release_names(tx, tenant, &person.id, &base)
+}
+
+/// What the change of `revision` makes of `base`.
+fn again(base: &Resource, revision: &Revision, rules: &Rules) -> Result<Resource, scim::Error> {
+    let change = change_of(revision);
+    match revision.kind {
+        Kind::Put => check::replace(&schema::USER, base, change, rules),
+        Kind::Patch => {
+            let op = patch::PatchOp::parse(change, rules)?;
+            Ok(patch::apply(&schema::USER, base, &op, rules)?.resource)
+        }
+        Kind::Create | Kind::Delete => Ok(base.clone()),
+    }
+}
+
+/// Frees the names that neither the person nor a waiting revision of theirs uses any more.
+pub(super) fn release_names(
+    tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, user: &Resource,
+) -> Result<(), store::Error> {
+    let mut used = vec![user_keys(user)];
+    for revision in revisions::waiting(tx, tenant, id)? {
+        used.push(user_keys(&parse(&revision.body)?));
+    }
+    let user_names: Vec<&str> = used.iter().map(|keys| keys.user_name_key.as_str()).collect();
+    let external_ids: Vec<&str> = used.iter().filter_map(|keys| keys.external_id.as_deref()).collect();
+    names::keep_only(tx, tenant, names::Kind::UserName, id.as_str(), &user_names)?;
+    names::keep_only(tx, tenant, names::Kind::ExternalId, id.as_str(), &external_ids)
+}
+
+/// Whether the resource that a GET shows is active.
+pub(super) fn shows_active(user: &Resource) -> bool {
+    person::is_active(user)
+}

@@ -1,0 +1,126 @@
+//! Waiting for RingCX on behalf of a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{Error, Reconciler, Tenant};
+use crate::domain::PersonId;
+use crate::scim;
+use crate::store::revisions::{self, Kind, Outcome as Settlement};
+use crate::store::{self, jobs};
+
+/// What became of a write to a person.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is durable, and RingCX has confirmed what it had to confirm.
+    Settled(PersonId),
+    /// The person is deleted, and RingCX has confirmed that.
+    Gone,
+    /// RingCX or a guard said no; nothing of the write remains.
+    Rejected(scim::Error),
+    /// The budget of calls is used up: the intent is kept, and the same request will join it.
+    Busy {
+        /// When to ask again.
+        after: Duration,
+        /// One sentence for the admin.
+        detail: String,
+    },
+    /// RingCX or our way to it is in trouble: the intent is kept, and the same request will join it.
+    Unavailable {
+        /// When to ask again.
+        after: Duration,
+        /// One sentence for the admin.
+        detail: String,
+    },
+}
+
+/// The shortest pause that a client is asked for, in seconds.
+const SOON: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Refusal {
+    status: u16,
+    scim_type: Option<scim::ScimType>,
+    detail: String,
+}
+
+impl Reconciler {
+    /// Works on a person, or waits for whoever does, until revision `seq` has an outcome or `deadline` has passed.
+    ///
+    /// The work goes on after the deadline: it is never cut off between a call and its record.
+    pub(super) async fn settle(
+        &self, tenant: &Arc<Tenant>, person: &PersonId, seq: i64, deadline: Instant,
+    ) -> Result<Outcome, Error> {
+        loop {
+            let ring = self.bell.notified();
+            if let Some(job) = self.claim(tenant, person).await? {
+                let (this, of) = (self.clone(), Arc::clone(tenant));
+                let work = self.tasks.spawn(async move { this.run_job(&of, job).await });
+                // Late or failed work is seen below, in the rows.
+                drop(tokio::time::timeout_at(deadline, work).await);
+            }
+            let (revision, job) = self.progress(tenant, person, seq).await?;
+            if let Some(revision) = revision {
+                match revision.outcome {
+                    Some(Settlement::Settled) if revision.kind == Kind::Delete => return Ok(Outcome::Gone),
+                    Some(Settlement::Settled) => return Ok(Outcome::Settled(person.clone())),
+                    Some(Settlement::Refused) => return Ok(Outcome::Rejected(refusal(revision.detail.as_deref()))),
+                    None => {}
+                }
+            }
+            if Instant::now() >= deadline {
+                return Ok(self.overdue(job));
+            }
+            let next = deadline.min(Instant::now() + self.times.poll);
+            drop(tokio::time::timeout_at(next, ring).await);
+        }
+    }
+
+    /// The lease of one person's job, if it is due and nobody holds it.
+    async fn claim(&self, tenant: &Tenant, person: &PersonId) -> Result<Option<jobs::Job>, store::Error> {
+        let (tenant, person) = (tenant.id.clone(), person.clone());
+        let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
+        self.store.write(move |tx| jobs::claim_person(tx, &tenant, &person, &owner, now, lease)).await
+    }
+
+    async fn progress(
+        &self, tenant: &Tenant, person: &PersonId, seq: i64,
+    ) -> Result<(Option<revisions::Revision>, Option<jobs::Job>), store::Error> {
+        let (tenant, person) = (tenant.id.clone(), person.clone());
+        self.store
+            .read(move |tx| {
+                Ok((revisions::get(tx, &tenant, &person, seq)?, jobs::get(tx, &tenant, &person)?))
+            })
+            .await
+    }
+
+    fn overdue(&self, job: Option<jobs::Job>) -> Outcome {
+        let until_due = job.as_ref().map_or(SOON, |job| {
+            Duration::try_from(job.due.duration_since(self.clock.now())).unwrap_or_default()
+        });
+        let after = until_due.max(SOON).min(self.times.longest_pause);
+        match job.and_then(|job| job.last_error) {
+            Some(why) if why == jobs::LIMITED => Outcome::Busy {
+                detail: format!("RingCX is rate limiting; the change is kept, retry after {} seconds.", after.as_secs()),
+                after,
+            },
+            Some(why) => Outcome::Unavailable { detail: format!("{why} The change is kept and will be tried again."), after },
+            None => Outcome::Unavailable {
+                detail: "RingCX has not confirmed the change in time; it is kept and goes on.".to_owned(),
+                after,
+            },
+        }
+    }
+}
+
+fn refusal(detail: Option<&str>) -> scim::Error {
+    let parsed = detail.and_then(|detail| serde_json::from_str::<Refusal>(detail).ok());
+    parsed.map_or_else(
+        || scim::Error::new(409, "The change was withdrawn because the one before it was refused."),
+        |Refusal { status, scim_type, detail }| scim::Error { status, scim_type, detail },
+    )
+}

@@ -1,0 +1,161 @@
+//! Observe, plan, apply: one person brought to what they ought to be, with the fewest calls.
+
+use std::collections::BTreeSet;
+
+use super::case::Case;
+use super::trouble::Trouble;
+use crate::domain::desired::Desired;
+use crate::domain::plan::{self, Circumstances, ObservedAdmin, ObservedAgent, Plan, Step};
+use crate::scim;
+use crate::upstream::model::{AgentGroupId, AgentId, RoleType};
+use crate::upstream::{self};
+
+/// What came of bringing a person in line.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Switched off in RingCX by hand.
+    pub(super) suspended: bool,
+    /// Waiting for an agent group.
+    pub(super) held: bool,
+}
+
+/// Which of the two personas is looked at; the other one is as it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// The agent.
+    pub(super) agent: bool,
+    /// The administrator.
+    pub(super) admin: bool,
+}
+
+impl Case<'_> {
+    /// Brings the person in line with `desired`; `switch_on` ends a local disable.
+    ///
+    /// A new administrator gets roles only in a second round, because they need its id.
+    pub(super) async fn bring_in_line(
+        &mut self, desired: &Desired, scope: Scope, switch_on: bool,
+    ) -> Result<Settled, Trouble> {
+        self.observe(desired, scope).await?;
+        self.guard(desired).await?;
+        let mut settled = Settled::default();
+        loop {
+            let planned = plan::plan(desired, &self.seen, &Circumstances {
+                policy: &self.tenant.policy,
+                agent_defaults: &self.tenant.agent_defaults,
+                link: &self.link,
+                switch_on,
+            });
+            let Plan { steps, suspended, held, refused } = planned;
+            settled.suspended |= suspended;
+            settled.held |= held;
+            if let Some(why) = refused {
+                return Err(Trouble::Refused(scim::Error::mutability(why)));
+            }
+            let again = steps.iter().any(|step| matches!(step, Step::CreateAdmin(_)));
+            self.apply(&steps, desired).await?;
+            if !again {
+                return Ok(settled);
+            }
+        }
+    }
+
+    async fn apply(&mut self, steps: &[Step], desired: &Desired) -> Result<(), Trouble> {
+        let (mut granted, mut revoked) = (BTreeSet::<RoleType>::new(), BTreeSet::<RoleType>::new());
+        let mut holder = None;
+        for step in steps {
+            match step {
+                Step::DisableAdmin(id) => self.disable_admin(*id).await?,
+                Step::RevokeRole(id, role) => {
+                    self.revoke_role(*id, role).await?;
+                    revoked.insert(role.clone());
+                    holder = Some(*id);
+                }
+                Step::RevokeRightsDoc(id, doc) => self.revoke_rights_doc(*id, *doc).await?,
+                Step::DeleteAdmin(id) => self.delete_admin(*id).await?,
+                Step::DisableAgent(_) => self.disable_agent().await?,
+                Step::DeleteAgent(id) => self.delete_agent(*id).await?,
+                Step::CreateAgent(new) => {
+                    if let Some(wanted) = &desired.agent {
+                        self.create_agent(new, wanted).await?;
+                    }
+                }
+                Step::UpdateAgent(update) => self.update_agent(update).await?,
+                Step::CreateAdmin(new) => self.create_admin(new).await?,
+                Step::UpdateAdmin(_, changes) => self.update_admin(changes).await?,
+                Step::EnableAdmin(id) => self.enable_admin(*id).await?,
+                Step::GrantRole(id, role) => {
+                    self.grant_role(*id, role).await?;
+                    granted.insert(role.clone());
+                    holder = Some(*id);
+                }
+                Step::GrantRightsDoc(id, doc) => self.grant_rights_doc(*id, *doc).await?,
+            }
+        }
+        match holder {
+            Some(id) if self.link.admin.is_some() => self.confirm_roles(id, &granted, &revoked).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at the personas in scope; what this work has just seen is not asked for again.
+    async fn observe(&mut self, desired: &Desired, scope: Scope) -> Result<(), Trouble> {
+        if scope.agent
+            && self.seen.agent.is_none()
+            && let Some(link) = self.link.agent.clone()
+        {
+            self.seen.agent = self.find_agent(link.id.agent, link.id.group, desired).await?;
+            if self.seen.agent.is_none() {
+                if desired.active && desired.agent.is_some() {
+                    return Err(Trouble::Refused(scim::Error::invalid_value(format!(
+                        "RingCX no longer has agent {}; remove the person in the identity provider and assign them again to \
+                         get a new one.",
+                        link.id.agent
+                    ))));
+                }
+                self.link.agent = None;
+                self.save_link().await?;
+            }
+        }
+        if scope.admin
+            && self.seen.admin.is_none()
+            && let Some(link) = self.link.admin.clone()
+        {
+            let admin = match self.calls.admin(link.id).await {
+                Ok(admin) => admin,
+                Err(upstream::Error::NotFound) => {
+                    self.link.admin = None;
+                    return self.save_link().await;
+                }
+                Err(error) => return Err(Trouble::upstream("the administrator", &error)),
+            };
+            let asks_docs =
+                !link.granted_docs.is_empty() || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
+            let docs = if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
+            let docs = docs.map_err(|error| Trouble::upstream("the rights documents", &error))?;
+            let roles = admin.roles();
+            let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
+            self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
+        }
+        Ok(())
+    }
+
+    /// The agent where it was last, else where it ought to be, else in any group: somebody may have moved it.
+    async fn find_agent(
+        &self, id: AgentId, last: AgentGroupId, desired: &Desired,
+    ) -> Result<Option<ObservedAgent>, Trouble> {
+        let wished = desired.agent.as_ref().and_then(|agent| agent.group);
+        let everywhere = self.known.directory.agent_groups.iter().map(|group| group.id);
+        let mut asked = BTreeSet::new();
+        for group in [Some(last), wished].into_iter().flatten().chain(everywhere) {
+            if !asked.insert(group) {
+                continue;
+            }
+            match self.calls.agent(group, id).await {
+                Ok(agent) => return Ok(Some(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent })),
+                Err(upstream::Error::NotFound) => {}
+                Err(error) => return Err(Trouble::upstream("the agent", &error)),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,152 @@
+//! One tenant at work: its settings, its way to RingCX, and what is known of its account.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::domain::desired::{Directory, Terms};
+use crate::domain::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Policy};
+use crate::domain::{TenantId, fold};
+use crate::scim::Rules;
+use crate::upstream::model::{AgentGroup, AuxState, RcUserId, RightsDocId, UserId};
+use crate::upstream::{self, Calls, RingCx};
+
+/// What a tenant is made of; the parts come from the configuration.
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// What its clients may write.
+    pub rules: Rules,
+    /// Its settings.
+    pub policy: Policy,
+    /// What its groups give.
+    pub mappings: Vec<GroupMapping>,
+    /// Fields of every new agent.
+    pub agent_defaults: AgentDefaults,
+    /// The RingCX sub-account.
+    pub account_id: String,
+    /// The way to RingCX.
+    pub ringcx: RingCx,
+    known: RwLock<Option<Arc<Known>>>,
+    extensions: Mutex<Option<(Instant, Arc<BTreeMap<String, RcUserId>>)>>,
+    /// Held while the account is read as a whole.
+    pub(super) reading: Mutex<()>,
+}
+
+/// What is known of the account as a whole; kept in the store, so that a restart asks nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Agent groups, states, rights documents.
+    pub directory: Directory,
+    /// The bridge's own administrator, which is never a target.
+    pub own_user: Option<UserId>,
+    /// Where `externalAgentId` comes from.
+    pub external_id_source: Option<ExternalIdSource>,
+}
+
+/// How long the list of RingCentral extensions is believed.
+const EXTENSIONS_LIVE: Duration = Duration::from_secs(600);
+
+impl Tenant {
+    /// A tenant that has not met RingCX in this process.
+    pub fn new(
+        id: TenantId, rules: Rules, policy: Policy, mappings: Vec<GroupMapping>, agent_defaults: AgentDefaults,
+        account_id: String, ringcx: RingCx,
+    ) -> Self {
+        Self {
+            id,
+            rules,
+            policy,
+            mappings,
+            agent_defaults,
+            account_id,
+            ringcx,
+            known: RwLock::new(None),
+            extensions: Mutex::new(None),
+            reading: Mutex::new(()),
+        }
+    }
+
+    /// What is known of the account; nothing before first contact.
+    pub fn known(&self) -> Option<Arc<Known>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces what is known of the account.
+    pub(super) fn learn(&self, known: Known) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(known));
+    }
+
+    /// The terms for the tenant's people.
+    pub(super) fn terms<'a>(&'a self, known: &'a Known) -> Terms<'a> {
+        Terms {
+            policy: &self.policy,
+            mappings: &self.mappings,
+            agent_defaults: &self.agent_defaults,
+            account_id: &self.account_id,
+            external_id_source: self
+                .policy
+                .external_agent_id_source
+                .or(known.external_id_source)
+                .unwrap_or(ExternalIdSource::None),
+            directory: &known.directory,
+        }
+    }
+
+    /// The RingCentral extensions by folded e-mail address; an address that two of them share is nobody's.
+    pub(super) async fn extensions_by_email(
+        &self, calls: &Calls,
+    ) -> Result<Arc<BTreeMap<String, RcUserId>>, upstream::Error> {
+        let mut cached = self.extensions.lock().await;
+        if let Some((read, directory)) = cached.as_ref()
+            && read.elapsed() < EXTENSIONS_LIVE
+        {
+            return Ok(Arc::clone(directory));
+        }
+        let mut by_email: BTreeMap<String, Option<RcUserId>> = BTreeMap::new();
+        for extension in calls.extensions().await? {
+            if extension.is_user()
+                && let Some(email) = &extension.email
+            {
+                by_email.entry(fold(email)).and_modify(|twice| *twice = None).or_insert(Some(extension.id));
+            }
+        }
+        let directory: BTreeMap<_, _> = by_email.into_iter().filter_map(|(email, id)| Some((email, id?))).collect();
+        let directory = Arc::new(directory);
+        *cached = Some((Instant::now(), Arc::clone(&directory)));
+        Ok(directory)
+    }
+}
+
+/// [`Known`] as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredKnown {
+    agent_groups: Vec<AgentGroup>,
+    aux_states: Vec<AuxState>,
+    rights_docs: BTreeMap<String, RightsDocId>,
+    own_user: Option<UserId>,
+    external_id_source: Option<ExternalIdSource>,
+}
+
+impl From<StoredKnown> for Known {
+    fn from(stored: StoredKnown) -> Self {
+        let StoredKnown { agent_groups, aux_states, rights_docs, own_user, external_id_source } = stored;
+        Self { directory: Directory { agent_groups, aux_states, rights_docs }, own_user, external_id_source }
+    }
+}
+
+impl From<&Known> for StoredKnown {
+    fn from(known: &Known) -> Self {
+        Self {
+            agent_groups: known.directory.agent_groups.clone(),
+            aux_states: known.directory.aux_states.clone(),
+            rights_docs: known.directory.rights_docs.clone(),
+            own_user: known.own_user,
+            external_id_source: known.external_id_source,
+        }
+    }
+}

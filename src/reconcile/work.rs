@@ -1,0 +1,223 @@
+//! The work on one person, from claim to report.
+//!
+//! Start with [`Reconciler::work`]. It never replays a request: it takes the resource as the waiting revisions leave it, computes
+//! what ought to be, and brings RingCX there. Several waiting revisions go up together; only when RingCX refuses the sum are
+//! they tried one by one, and only the culprit fails.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Reconciler;
+use super::case::Case;
+use super::steps::Scope;
+use super::tenant::{Known, Tenant};
+use super::trouble::Trouble;
+use super::{digest, report};
+use crate::domain::desired::{self, Desired, Standing};
+use crate::domain::grant::Membership;
+use crate::domain::link::Link;
+use crate::domain::plan::Observed;
+use crate::domain::policy::DriftPolicy;
+use crate::domain::{Actor, PersonId, person};
+use crate::scim::{self, Resource};
+use crate::store::revisions::{self, Kind, Revision};
+use crate::store::{self, Tx, jobs, journal, links, members, people};
+use crate::upstream::Lane;
+
+/// A person with everything that decides about them, read in one transaction.
+pub(super) struct Loaded {
+    pub(super) person: people::Person,
+    pub(super) link: Link,
+    pub(super) waiting: Vec<Revision>,
+    pub(super) memberships: Vec<Membership>,
+    pub(super) unfinished: Vec<journal::Entry>,
+}
+
+/// Where the work on a person ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worked {
+    /// Nothing is left to do.
+    Done,
+    /// The job waits for its next time.
+    Later,
+    /// Something new came in meanwhile.
+    Again,
+}
+
+impl Reconciler {
+    /// Works on the person of `job` until nothing is left to do or trouble says to wait.
+    pub(super) async fn work(&self, tenant: &Arc<Tenant>, job: &mut jobs::Job) -> Result<Worked, store::Error> {
+        let Some(known) = tenant.known() else {
+            let why = "The tenant has not met RingCX yet.";
+            return self.postpone(tenant, job, std::time::Duration::from_secs(2), why).await;
+        };
+        let mut singly = false;
+        loop {
+            let Some(loaded) = self.load(tenant, &job.person).await? else {
+                return self.finish_job(job).await;
+            };
+            match self.one_round(tenant, &known, &loaded, singly, job).await {
+                Ok(()) if singly && loaded.waiting.len() > 1 => {}
+                Ok(()) => match self.finish_job(job).await? {
+                    Worked::Again => {}
+                    ended => return Ok(ended),
+                },
+                Err(Trouble::Refused(_)) if loaded.waiting.len() > 1 && !singly => singly = true,
+                Err(Trouble::Refused(why)) => {
+                    self.refuse(tenant, &loaded, &why).await?;
+                    if loaded.waiting.is_empty() {
+                        match self.finish_job(job).await? {
+                            Worked::Again => {}
+                            ended => return Ok(ended),
+                        }
+                    }
+                }
+                Err(Trouble::Lost(why)) => {
+                    return self.postpone(tenant, job, self.times.look_again, &why).await;
+                }
+                Err(Trouble::Limited(after)) => {
+                    return self.postpone(tenant, job, after, jobs::LIMITED).await;
+                }
+                Err(Trouble::Unavailable(after, why)) => {
+                    let pause = self.times.back_off(job.attempts).min(after.max(self.times.look_again));
+                    return self.postpone(tenant, job, pause, &why).await;
+                }
+                Err(Trouble::Store(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Everything about one person, in one short transaction.
+    pub(super) async fn load(&self, tenant: &Tenant, id: &PersonId) -> Result<Option<Loaded>, store::Error> {
+        let (tenant, id) = (tenant.id.clone(), id.clone());
+        self.store
+            .read(move |tx| {
+                let Some(person) = people::get_any(tx, &tenant, &id)? else { return Ok(None) };
+                Ok(Some(Loaded {
+                    link: links::get(tx, &tenant, &id)?.unwrap_or_default(),
+                    waiting: revisions::waiting(tx, &tenant, &id)?,
+                    memberships: memberships(tx, &tenant, &id)?,
+                    unfinished: journal::unfinished(tx, &tenant, &id)?,
+                    person,
+                }))
+            })
+            .await
+    }
+
+    async fn one_round(
+        &self, tenant: &Arc<Tenant>, known: &Arc<Known>, loaded: &Loaded, singly: bool, job: &jobs::Job,
+    ) -> Result<(), Trouble> {
+        let taken: Vec<&Revision> = loaded.waiting.iter().take(if singly { 1 } else { usize::MAX }).collect();
+        let before = parse(&loaded.person.body)?;
+        let user = taken.last().map_or(Ok(before.clone()), |revision| parse(&revision.body))?;
+        let deleted = loaded.person.deleted.is_some() || taken.last().is_some_and(|it| it.kind == Kind::Delete);
+        let desired = wish(tenant, known, &user, loaded, deleted).map_err(Trouble::Refused)?;
+
+        let lane = lane_of(&desired, &loaded.link, job.lane);
+        let mut case = Case {
+            tenant,
+            store: &self.store,
+            clock: &self.clock,
+            ids: &self.ids,
+            known: Arc::clone(known),
+            person: loaded.person.id.clone(),
+            by: taken.last().map_or_else(Actor::bridge, |it| it.by.clone()),
+            link: loaded.link.clone(),
+            seen: Observed::default(),
+            calls: tenant.ringcx.calls(lane, None),
+        };
+        let looked = case.recover(&loaded.unfinished, &desired).await?;
+        let digests = digest::of(&desired, &case.link, &tenant.policy);
+        let scope = Scope {
+            agent: looked || digests.agent != case.link.agent_applied,
+            admin: looked || digests.admin != case.link.admin_applied,
+        };
+        let first = taken.first().is_some_and(|it| it.kind == Kind::Create);
+        let switched_on = person::is_active(&user) && !person::is_active(&before);
+        let switch_on = switched_on || first || tenant.policy.drift_policy == DriftPolicy::IdpWins;
+        let settled = if scope.agent || scope.admin {
+            Some(case.bring_in_line(&desired, scope, switch_on).await?)
+        } else {
+            None
+        };
+        // Digests once more: a step may have made or lost an account.
+        let digests = digest::of(&desired, &case.link, &tenant.policy);
+        case.link.agent_applied = digests.agent;
+        case.link.admin_applied = digests.admin;
+        let done = report::Done { user, desired, settled, link: case.link, taken: taken.last().map(|it| it.seq), deleted };
+        Ok(self.report(tenant, loaded, done).await?)
+    }
+
+    /// Ends the job unless something new arrived meanwhile.
+    pub(super) async fn finish_job(&self, job: &mut jobs::Job) -> Result<Worked, store::Error> {
+        let ended = job.clone();
+        if self.store.write(move |tx| jobs::complete(tx, &ended)).await? {
+            return Ok(Worked::Done);
+        }
+        let held = job.clone();
+        let now = self.store.read(move |tx| jobs::get(tx, &held.tenant, &held.person)).await?;
+        match now {
+            Some(now) if now.fence == job.fence => {
+                *job = now;
+                Ok(Worked::Again)
+            }
+            // Somebody else has taken over.
+            _ => Ok(Worked::Later),
+        }
+    }
+
+    pub(super) async fn postpone(
+        &self, tenant: &Tenant, job: &jobs::Job, after: std::time::Duration, why: &str,
+    ) -> Result<Worked, store::Error> {
+        tracing::info!(tenant = %tenant.id, person.id = %job.person, after_ms = after.as_millis(), "work on a person waits");
+        let (job, why, due) = (job.clone(), why.to_owned(), self.clock.now() + after);
+        self.store.write(move |tx| jobs::retry_at(tx, &job, due, &why)).await?;
+        Ok(Worked::Later)
+    }
+}
+
+/// What the person ought to have.
+pub(super) fn wish(
+    tenant: &Tenant, known: &Known, user: &Resource, loaded: &Loaded, deleted: bool,
+) -> Result<Desired, scim::Error> {
+    let standing = Standing {
+        user,
+        memberships: &loaded.memberships,
+        has_agent: loaded.link.agent.is_some(),
+        home: loaded.link.agent.as_ref().and_then(|agent| agent.home),
+        deleted,
+    };
+    desired::desired(&standing, &tenant.terms(known))
+}
+
+/// The groups of a person, with what decides about grants.
+pub(super) fn memberships(
+    tx: &mut Tx<'_>, tenant: &crate::domain::TenantId, id: &PersonId,
+) -> Result<Vec<Membership>, store::Error> {
+    Ok(members::groups_of(tx, tenant, id)?
+        .into_iter()
+        .map(|group| Membership {
+            id: group.id,
+            display_name: group.display_name,
+            external_id: group.external_id,
+            linked: group.agent_group_id.map(crate::upstream::model::AgentGroupId),
+        })
+        .collect())
+}
+
+/// A stored body; one that does not parse is damage, not the client's fault.
+pub(super) fn parse(body: &str) -> Result<Resource, store::Error> {
+    Resource::from_json(body).map_err(|error| store::Error::Corrupt(error.detail))
+}
+
+/// The lane of the work: access removal goes before everything else.
+fn lane_of(desired: &Desired, link: &Link, enqueued: Lane) -> Lane {
+    let works = link.agent.as_ref().is_some_and(|it| it.enabled) || link.admin.as_ref().is_some_and(|it| it.enabled);
+    if !desired.active && works { Lane::Deactivate } else { enqueued }
+}
+
+/// A revision's change, for the journal of what a client asked.
+pub(super) fn change_of(revision: &Revision) -> Value {
+    serde_json::from_str(&revision.change).unwrap_or(Value::Null)
+}

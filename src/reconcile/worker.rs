@@ -1,0 +1,147 @@
+//! The worker: first contact, jobs by priority, the sealing of audit records, and the tidying of finished rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::work::Worked;
+use super::{Reconciler, Tenant};
+use crate::domain::TenantId;
+use crate::store::{self, audit, jobs, journal, leases, revisions};
+
+/// Jobs of one process at a time; RingCX answers about two a second, so more would only wait.
+const AT_ONCE: usize = 8;
+
+/// How long finished revisions and journal rows are kept: long enough for every client that may still ask.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The lease under which one replica seals audit records.
+const SEALER: &str = "audit-sealer";
+
+impl Reconciler {
+    /// Works until `shutdown`, then lets running work end.
+    pub async fn run(self, shutdown: CancellationToken) {
+        for tenant in self.tenants.values() {
+            let (this, tenant, until) = (self.clone(), Arc::clone(tenant), shutdown.clone());
+            self.tasks.spawn(async move { this.meet(&tenant, &until).await });
+        }
+        let (this, until) = (self.clone(), shutdown.clone());
+        self.tasks.spawn(async move { this.keep_house(&until).await });
+        self.work_off(&shutdown).await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn work_off(&self, shutdown: &CancellationToken) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        while !shutdown.is_cancelled() {
+            let ring = self.bell.notified();
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.claim_next().await {
+                Ok(Some((tenant, job))) => {
+                    let this = self.clone();
+                    self.tasks.spawn(async move {
+                        this.run_job(&tenant, job).await;
+                        drop(place);
+                    });
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "the store gave no job"),
+            }
+            drop(place);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = ring => {}
+                () = tokio::time::sleep(self.times.poll) => {}
+            }
+        }
+    }
+
+    /// Does everything that is due, one job after another; for tests, which step instead of waiting.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn run_jobs(&self) -> Result<usize, store::Error> {
+        let mut done = 0;
+        while let Some((tenant, job)) = self.claim_next().await? {
+            self.run_job(&tenant, job).await;
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    /// The next due job of a tenant that this process serves.
+    async fn claim_next(&self) -> Result<Option<(Arc<Tenant>, jobs::Job)>, store::Error> {
+        let ours: Vec<TenantId> = self.tenants.values().filter(|it| it.known().is_some()).map(|it| it.id.clone()).collect();
+        let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
+        let asked = ours.clone();
+        let due = self.store.read(move |tx| jobs::any_due(tx, &asked, now)).await?;
+        if !due {
+            return Ok(None);
+        }
+        let job = self.store.write(move |tx| jobs::claim_next(tx, &ours, &owner, now, lease)).await?;
+        Ok(job.and_then(|job| Some((Arc::clone(self.tenants.get(&job.tenant)?), job))))
+    }
+
+    /// Does one job under its lease and rings for whoever waits.
+    pub(super) async fn run_job(&self, tenant: &Arc<Tenant>, mut job: jobs::Job) {
+        let worked = match job.group() {
+            Some(group) => self.work_on_group(tenant, &mut job, &group).await,
+            None => self.work(tenant, &mut job).await,
+        };
+        match worked {
+            Ok(Worked::Done | Worked::Later | Worked::Again) => {}
+            Err(error) => {
+                // The lease runs out by itself, and whoever takes over looks at the journal first.
+                tracing::error!(%error, tenant = %tenant.id, person.id = %job.person, "the store failed under a job");
+            }
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// Seals audit records within a second, on one replica at a time, and drops what nobody asks for any more.
+    async fn keep_house(&self, shutdown: &CancellationToken) {
+        let mut round = 0_u64;
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.seal().await {
+                tracing::warn!(%error, "audit records were not sealed");
+            }
+            if round.is_multiple_of(600) {
+                let before = self.clock.now() - KEEP;
+                let pruned = self
+                    .store
+                    .write(move |tx| {
+                        revisions::prune(tx, before)?;
+                        journal::prune(tx, before)
+                    })
+                    .await;
+                if let Err(error) = pruned {
+                    tracing::warn!(%error, "finished rows were not dropped");
+                }
+            }
+            round += 1;
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    async fn seal(&self) -> Result<(), store::Error> {
+        let (owner, now) = (Arc::clone(&self.owner), self.clock.now());
+        if !self.store.read(|tx| audit::has_unsealed(tx)).await? {
+            return Ok(());
+        }
+        self.store
+            .write(move |tx| {
+                if leases::acquire(tx, SEALER, &owner, now, Duration::from_secs(10))?.is_some() {
+                    audit::seal_batch(tx)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,121 @@
+//! The members of a group, in the shapes that clients send.
+
+use serde_json::Value;
+
+use crate::scim::error::shown;
+use crate::scim::fold::strip_prefix;
+use crate::scim::resource::is_empty;
+use crate::scim::{Error, Object, Rules, urn};
+
+/// What a member is, as far as the client said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemberKind {
+    /// A user.
+    User,
+    /// A nested group.
+    Group,
+    /// Not said.
+    Unknown,
+}
+
+impl MemberKind {
+    /// The word of RFC 7643 §4.2, where one applies.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::User => Some("User"),
+            Self::Group => Some("Group"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// A member as a client named it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// Its id, not checked against anything.
+    pub id: String,
+    /// The name the client gave it.
+    pub display: Option<String>,
+    /// What it is.
+    pub kind: MemberKind,
+}
+
+/// The `members` of a group body: `None` when it has no such attribute, an empty list when it says "nobody".
+///
+/// # Errors
+///
+/// 400 `invalidValue` when a member has no id.
+pub fn members(body: &Value, rules: &Rules) -> Result<Option<Vec<Member>>, Error> {
+    let Value::Object(body) = body else { return Ok(None) };
+    match body.iter().find(|(key, _)| is_members(key)) {
+        None => Ok(None),
+        Some((_, value)) => member_list(value, rules).map(Some),
+    }
+}
+
+/// Whether a key is `members`, in any case, with or without the URN of the group schema.
+pub(in crate::scim) fn is_members(key: &str) -> bool {
+    let name = strip_prefix(key, urn::GROUP).and_then(|rest| rest.strip_prefix(':')).unwrap_or(key);
+    name.eq_ignore_ascii_case("members")
+}
+
+/// A list of members: an array, a single object, a bare id, or nothing.
+///
+/// Test: `group_member_value_shapes`.
+pub(in crate::scim) fn member_list(value: &Value, rules: &Rules) -> Result<Vec<Member>, Error> {
+    match value {
+        empty if is_empty(empty) => Ok(Vec::new()),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| read_member(item, index, rules)).collect()
+        }
+        single if !rules.strict() => Ok(vec![read_member(single, 0, rules)?]),
+        other => Err(Error::invalid_value(format!("members is {}; send an array.", shown(other)))),
+    }
+}
+
+fn read_member(item: &Value, index: usize, rules: &Rules) -> Result<Member, Error> {
+    let bare = |id: String| Member { id, display: None, kind: MemberKind::Unknown };
+    match item {
+        Value::Object(object) => from_object(object, index),
+        Value::String(id) if !id.trim().is_empty() && !rules.strict() => Ok(bare(id.trim().to_owned())),
+        Value::Number(id) if !rules.strict() => Ok(bare(id.to_string())),
+        other => Err(Error::invalid_value(format!(
+            "members[{index}] is {}; send an object with the member's id as value.",
+            shown(other)
+        ))),
+    }
+}
+
+fn from_object(object: &Object, index: usize) -> Result<Member, Error> {
+    let text = |name: &str| {
+        let value = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)?;
+        match value {
+            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+    };
+    let reference = text("$ref");
+    // `$ref` ends in the id (RFC 7643 §2.3.7), for the client that sends nothing else.
+    let id = text("value")
+        .or_else(|| reference.as_deref()?.trim_end_matches('/').rsplit('/').next().map(str::to_owned));
+    let Some(id) = id else {
+        return Err(Error::invalid_value(format!(
+            "members[{index}] has no value; send the id of the member there."
+        )));
+    };
+    let stated = text("type");
+    let is = |word: &str, path: &str| match (&stated, &reference) {
+        (Some(stated), _) => stated.eq_ignore_ascii_case(word),
+        (None, Some(reference)) => reference.contains(path),
+        (None, None) => false,
+    };
+    let kind = if is("User", "/Users/") {
+        MemberKind::User
+    } else if is("Group", "/Groups/") {
+        MemberKind::Group
+    } else {
+        MemberKind::Unknown
+    };
+    Ok(Member { id, display: text("display").or_else(|| text("displayName")), kind })
+}

@@ -1,0 +1,62 @@
+//! Filters (RFC 7644 §3.4.2.2): checked against the schema, evaluated on what a GET would show.
+//!
+//! [`parse`] turns text into a tree whose attributes all exist; [`matches()`] evaluates it. For many resources compile once with
+//! [`Matcher`]. How texts compare follows from the schema's `caseExact`. The grammar is not here but in `scim-filter-parser`.
+
+mod compile;
+mod evaluate;
+
+pub use scim_filter_parser::{AttrPath, CompareOp, CompareValue, Filter};
+
+pub(super) use compile::Element;
+
+use scim_filter_parser::Options;
+
+use super::schema::ResourceType;
+use super::{Error, Object, Rules};
+
+/// A filter resolved against a schema, ready to be evaluated many times.
+#[derive(Debug)]
+pub struct Matcher(compile::Node);
+
+impl Matcher {
+    /// Resolves every attribute and reads every literal.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalidFilter`, naming the attribute.
+    pub fn compile(ty: &ResourceType, filter: &Filter) -> Result<Self, Error> {
+        compile::filter(ty, filter).map(Self)
+    }
+
+    /// Whether a full answer object (with `id`, `meta`, `groups`, `members`) matches.
+    pub fn matches(&self, full: &Object) -> bool {
+        self.0.holds(full)
+    }
+}
+
+/// Reads a filter and checks it against the schema.
+///
+/// # Errors
+///
+/// 400 `invalidFilter` when it cannot be parsed, names no attribute of this type or a secret one, or compares what cannot be
+/// compared.
+pub fn parse(ty: &ResourceType, text: &str, rules: &Rules) -> Result<Filter, Error> {
+    let filter = Filter::parse_with(text, &options(rules))
+        .map_err(|error| Error::invalid_filter(format!("The filter cannot be parsed: {error}.")))?;
+    Matcher::compile(ty, &filter)?;
+    Ok(filter)
+}
+
+/// Whether a full answer object matches; a filter that does not fit the schema matches nothing.
+pub fn matches(ty: &ResourceType, filter: &Filter, full: &Object) -> bool {
+    Matcher::compile(ty, filter).is_ok_and(|matcher| matcher.matches(full))
+}
+
+/// How the grammar is read under these rules.
+pub(super) fn options(rules: &Rules) -> Options {
+    if rules.strict() { Options::default() } else { Options::tolerant() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Takes membership out of a group PATCH: members are rows in the store, not part of the resource.
+
+use scim_filter_parser::PatchPath;
+use serde_json::Value;
+
+use super::{Operation, PatchOp, Verb};
+use crate::scim::check::{Member, is_members, member_list};
+use crate::scim::error::quoted;
+use crate::scim::filter::{CompareOp, CompareValue, Element, Filter, options};
+use crate::scim::resource::is_empty;
+use crate::scim::schema::GROUP;
+use crate::scim::{Error, Rules};
+
+/// One change of membership.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemberChange {
+    /// These become members; those who are stay.
+    Add(Vec<Member>),
+    /// These ids leave; ids that are no members do not matter.
+    Remove(Vec<String>),
+    /// Everybody leaves.
+    RemoveAll,
+    /// Those leave whom the filter on `value`, `display`, `type` or `$ref` selects.
+    RemoveWhere(Filter),
+    /// Exactly these are members.
+    Replace(Vec<Member>),
+}
+
+/// Splits a group PATCH into its attribute operations and its changes of membership, each in the order of the request.
+///
+/// # Errors
+///
+/// 400 as [`apply`](super::apply()), naming the operation.
+pub fn split_members(op: &PatchOp, rules: &Rules) -> Result<(PatchOp, Vec<MemberChange>), Error> {
+    let mut rest = Vec::new();
+    let mut changes = Vec::new();
+    for operation in &op.operations {
+        let split = split(operation, rules).map_err(|error| error.within(operation))?;
+        rest.extend(split.rest);
+        changes.extend(split.change);
+    }
+    Ok((PatchOp { operations: rest }, changes))
+}
+
+/// What an operation is apart from membership, and its change of membership.
+#[derive(Default)]
+struct Split {
+    rest: Option<Operation>,
+    change: Option<MemberChange>,
+}
+
+impl From<Option<MemberChange>> for Split {
+    fn from(change: Option<MemberChange>) -> Self {
+        Self { rest: None, change }
+    }
+}
+
+fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
+    let Some(path) = &operation.path else { return split_object(operation, rules) };
+    if is_members(path) {
+        return Ok(change(operation.verb, operation.value.as_ref(), rules)?.into());
+    }
+    let attributes_only = || Split { rest: Some(operation.clone()), change: None };
+    // Anything that does not parse, or is not about members, is for `apply` to judge.
+    let Ok(parsed) = PatchPath::parse_with(path, &options(rules)) else {
+        return Ok(attributes_only());
+    };
+    let Some(at) = GROUP.resolve(&parsed.attr) else { return Ok(attributes_only()) };
+    let Some(members) = at.attribute.filter(|each| each.name == "members") else {
+        return Ok(attributes_only());
+    };
+    if parsed.sub.is_some() || at.sub.is_some() {
+        // RFC 7643 §4.2: what a member is cannot be changed, only whether it is one.
+        return Err(Error::mutability(
+            "sub-attributes of members are immutable; remove the member and add another.",
+        ));
+    }
+    let Some(filter) = parsed.filter else { return Ok(attributes_only()) };
+    if let Err(error) = Element::compile(members, &filter) {
+        return Err(Error::invalid_path(format!("path {}: {}", quoted(path), error.detail)));
+    }
+    if operation.verb != Verb::Remove {
+        return Err(Error::mutability("members are immutable; remove the member and add another."));
+    }
+    Ok(Some(selected_ids(&filter).map_or(MemberChange::RemoveWhere(filter), MemberChange::Remove)).into())
+}
+
+/// A path-less operation: `members` among other keys (Okta's rename carries `id` and `displayName`).
+fn split_object(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
+    let Some(Value::Object(object)) = &operation.value else {
+        return Ok(Split { rest: Some(operation.clone()), change: None });
+    };
+    let mut rest = object.clone();
+    let mut found = None;
+    let keys: Vec<String> = object.keys().filter(|key| is_members(key)).cloned().collect();
+    for key in keys {
+        let value = rest.remove(&key);
+        found = change(operation.verb, value.as_ref(), rules)?;
+    }
+    // An object that named nothing but members is done.
+    let spent = rest.is_empty() && !object.is_empty();
+    let rest = (!spent).then(|| Operation { value: Some(Value::Object(rest)), ..operation.clone() });
+    Ok(Split { rest, change: found })
+}
+
+/// A change of the whole list.
+fn change(verb: Verb, value: Option<&Value>, rules: &Rules) -> Result<Option<MemberChange>, Error> {
+    let value = value.unwrap_or(&Value::Null);
+    Ok(match verb {
+        Verb::Add if is_empty(value) => None,
+        Verb::Add => Some(MemberChange::Add(member_list(value, rules)?)),
+        Verb::Replace => Some(MemberChange::Replace(member_list(value, rules)?)),
+        // By RFC 7644 §3.5.2.2 `value` means nothing here; Entra, rauthy and JumpCloud list in it who leaves, and emptying the
+        // group instead would be a catastrophe. Test: `entra_members_remove_value_array_only_listed`.
+        Verb::Remove if value.is_null() => Some(MemberChange::RemoveAll),
+        Verb::Remove => {
+            let ids = member_list(value, rules)?.into_iter().map(|member| member.id).collect::<Vec<_>>();
+            (!ids.is_empty()).then_some(MemberChange::Remove(ids))
+        }
+    })
+}
+
+/// The ids that a filter of `value eq "id"`, alone or joined by `or`, selects.
+fn selected_ids(filter: &Filter) -> Option<Vec<String>> {
+    match filter {
+        Filter::Compare(path, CompareOp::Eq, CompareValue::String(id))
+            if path.urn.is_none() && path.sub.is_none() && path.name.eq_ignore_ascii_case("value") =>
+        {
+            Some(vec![id.clone()])
+        }
+        Filter::Or(any) => {
+            any.iter().map(selected_ids).collect::<Option<Vec<_>>>().map(|lists| lists.concat())
+        }
+        _ => None,
+    }
+}

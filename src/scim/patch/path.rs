@@ -1,0 +1,58 @@
+//! What the path of an operation means in a schema.
+
+use scim_filter_parser::PatchPath;
+
+use crate::scim::coerce::Reader;
+use crate::scim::error::quoted;
+use crate::scim::filter::{Element, options};
+use crate::scim::schema::{Resolved, ResourceType};
+use crate::scim::{Error, quirks};
+
+/// Where an operation works.
+pub(super) enum Target {
+    /// The resource as a whole: the path is the URN of the core schema.
+    Resource,
+    /// An attribute, sub-attribute or extension; the elements of a list that a value filter selects.
+    At(Resolved, Option<Element>),
+    /// Outside the schema: skipped.
+    Unknown,
+}
+
+/// Understands a path.
+///
+/// # Errors
+///
+/// `invalidPath` when it cannot be parsed, or names something unknown where that is refused.
+pub(super) fn target(ty: &ResourceType, path: &str, reader: &mut Reader<'_>) -> Result<Target, Error> {
+    if !path.contains('[') {
+        if ty.is_core_urn(path) {
+            return Ok(Target::Resource);
+        }
+        if let Some(at) = ty.find(path) {
+            return Ok(Target::At(at, None));
+        }
+    }
+    let parsed = PatchPath::parse_with(path, &options(reader.rules))
+        .map_err(|error| Error::invalid_path(format!("path {} cannot be parsed: {error}.", quoted(path))))?;
+    let unknown = |reader: &mut Reader<'_>| reader.unknown(path.to_owned()).map(|()| Target::Unknown);
+    let Some(mut at) = ty.resolve(&parsed.attr) else { return unknown(reader) };
+    let Some(filter) = parsed.filter else {
+        return match parsed.sub {
+            None => Ok(Target::At(at, None)),
+            Some(_) => unknown(reader),
+        };
+    };
+    let Some(attribute) = at.attribute.filter(|each| each.multi_valued && at.sub.is_none()) else {
+        return Err(Error::invalid_path(format!("path {} filters what is not a list.", quoted(path))));
+    };
+    let element = Element::compile(attribute, &filter)
+        .map_err(|error| Error::invalid_path(format!("path {}: {}", quoted(path), error.detail)))?;
+    if let Some(name) = parsed.sub {
+        let alias = || quirks::sub_attribute_alias(attribute, &name).filter(|_| !reader.rules.strict());
+        at.sub = attribute.sub(&name).or_else(alias);
+        if at.sub.is_none() {
+            return unknown(reader);
+        }
+    }
+    Ok(Target::At(at, Some(element)))
+}

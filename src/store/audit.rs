@@ -1,0 +1,135 @@
+//! The audit record: append-only, and chained by hashes within a second of its insertion.
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{Error, Row, Tx};
+use crate::domain::{GroupId, PersonId, TenantId};
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Ascends with time.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who: the id of a token, or the bridge itself.
+    pub credential: String,
+    /// The request in which it was decided.
+    pub request_id: String,
+    /// About whom.
+    pub person: Option<PersonId>,
+    /// About which group.
+    pub group: Option<GroupId>,
+    /// What was decided or done.
+    pub action: String,
+    /// Before and after, or the call and its outcome, as JSON without secrets.
+    pub detail: String,
+}
+
+/// The state of the chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Records that are numbered and chained.
+    pub sealed: i64,
+    /// The hash of the last of them.
+    pub head: Option<String>,
+    /// The number of the first record that does not fit.
+    pub broken_at: Option<i64>,
+}
+
+/// Records sealed in one transaction.
+const BATCH: i64 = 500;
+
+/// Appends a record, unsealed, in the transaction of what it is about.
+pub fn append(tx: &mut Tx<'_>, tenant: &TenantId, record: &Record) -> Result<(), Error> {
+    tx.exec(
+        "INSERT INTO audit (id, tenant, at, credential, request_id, person_id, group_id, action, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            (&record.id).into(),
+            tenant.into(),
+            record.at.into(),
+            (&record.credential).into(),
+            (&record.request_id).into(),
+            record.person.as_ref().into(),
+            record.group.as_ref().into(),
+            (&record.action).into(),
+            (&record.detail).into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Whether there is something to seal.
+pub fn has_unsealed(tx: &mut Tx<'_>) -> Result<bool, Error> {
+    Ok(tx.one("SELECT 1 FROM audit WHERE seq IS NULL LIMIT 1", &[], |_| Ok(()))?.is_some())
+}
+
+const COLUMNS: &str = "id, tenant, at, credential, request_id, person_id, group_id, action, detail";
+
+/// The text over which a record is hashed: each field with its length before it, so that no two records have the same.
+fn canonical(row: &Row<'_>) -> Result<String, Error> {
+    let mut text = String::new();
+    let fields = [
+        row.text(0)?,
+        row.text(1)?,
+        row.int(2)?.to_string(),
+        row.text(3)?,
+        row.text(4)?,
+        row.opt_text(5)?.unwrap_or_default(),
+        row.opt_text(6)?.unwrap_or_default(),
+        row.text(7)?,
+        row.text(8)?,
+    ];
+    for field in fields {
+        text.push_str(&field.len().to_string());
+        text.push(':');
+        text.push_str(&field);
+    }
+    Ok(text)
+}
+
+fn chained(previous: &str, canonical: &str) -> String {
+    let digest = Sha256::digest([previous.as_bytes(), b"\n", canonical.as_bytes()].concat());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Numbers and chains what is unsealed, in order. The caller holds the sealer's lease.
+pub fn seal_batch(tx: &mut Tx<'_>) -> Result<u64, Error> {
+    let last = tx.one("SELECT seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1", &[], |row| {
+        Ok((row.int(0)?, row.opt_text(1)?.unwrap_or_default()))
+    })?;
+    let (mut seq, mut hash) = last.unwrap_or_default();
+    let sql = ["SELECT ", COLUMNS, " FROM audit WHERE seq IS NULL ORDER BY id LIMIT $1"].concat();
+    let open = tx.all(&sql, &[BATCH.into()], |row| Ok((row.text(0)?, canonical(row)?)))?;
+    for (id, text) in &open {
+        let next = chained(&hash, text);
+        seq += 1;
+        tx.exec(
+            "UPDATE audit SET seq = $2, prev_hash = $3, hash = $4 WHERE id = $1",
+            &[id.into(), seq.into(), (&hash).into(), (&next).into()],
+        )?;
+        hash = next;
+    }
+    Ok(open.len() as u64)
+}
+
+/// Goes through the chain and names the first record that does not fit.
+pub fn verify(tx: &mut Tx<'_>) -> Result<Chain, Error> {
+    let mut chain = Chain::default();
+    let mut previous = String::new();
+    let sql = ["SELECT ", COLUMNS, ", seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq"].concat();
+    tx.each(&sql, &[], |row| {
+        let (seq, stored) = (row.int(9)?, row.text(10)?);
+        let expected = chained(&previous, &canonical(row)?);
+        if chain.broken_at.is_none() && (stored != expected || seq != chain.sealed + 1) {
+            chain.broken_at = Some(seq);
+        }
+        chain.sealed = seq;
+        chain.head = Some(stored.clone());
+        previous = stored;
+        Ok(())
+    })?;
+    Ok(chain)
+}

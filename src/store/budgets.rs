@@ -1,0 +1,72 @@
+//! The bucket of upstream calls that all replicas share: one row per RingCX identity.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Error, Tx};
+
+/// What came of asking for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It may go out.
+    Yes,
+    /// Not before this long.
+    Wait(Duration),
+}
+
+/// A call, in the thousandths in which the bucket counts.
+const CALL: i64 = 1000;
+
+/// The bucket holds a twentieth of a minute's calls, at least this many: a small bucket keeps any minute below
+/// `rate` + bucket, where RingCX documents 120 calls.
+const LEAST: i64 = 5;
+
+/// Takes a call for `identity`, whose bucket refills with `rate` calls a minute. The last fifth is for `urgent` calls.
+pub fn take(tx: &mut Tx<'_>, identity: &str, now: Timestamp, rate: u32, urgent: bool) -> Result<Taken, Error> {
+    let rate = i64::from(rate.max(1));
+    let capacity = (rate / 20).max(LEAST) * CALL;
+    let now = now.as_millisecond();
+    tx.exec(
+        "INSERT INTO budgets (identity, tokens_milli, refilled_at, penalty_until) VALUES ($1, $2, $3, 0)
+         ON CONFLICT DO NOTHING",
+        &[identity.into(), capacity.into(), now.into()],
+    )?;
+    let row = tx.one(
+        "SELECT tokens_milli, refilled_at, penalty_until FROM budgets WHERE identity = $1 /*pg FOR UPDATE */",
+        &[identity.into()],
+        |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)),
+    )?;
+    let Some((tokens, refilled, penalty_until)) = row else { return Ok(Taken::Wait(Duration::from_secs(1))) };
+    if now < penalty_until {
+        return Ok(Taken::Wait(millis(penalty_until - now)));
+    }
+    // A minute has 60,000 ms and a call 1,000 thousandths: `rate` thousandths come in every 60 ms.
+    let gained = (now - refilled).clamp(0, 60_000) * rate / 60;
+    let tokens = (tokens + gained).min(capacity);
+    let reserve = if urgent { 0 } else { capacity / 5 };
+    let missing = CALL + reserve - tokens;
+    if missing > 0 {
+        return Ok(Taken::Wait(millis(missing * 60 / rate + 1)));
+    }
+    // The part of a thousandth that was not gained yet stays in the time.
+    let used = if tokens == capacity { now - refilled } else { gained * 60 / rate };
+    tx.exec(
+        "UPDATE budgets SET tokens_milli = $2, refilled_at = $3 WHERE identity = $1",
+        &[identity.into(), (tokens - CALL).into(), (refilled + used).into()],
+    )?;
+    Ok(Taken::Yes)
+}
+
+/// Stops everybody until `until`.
+pub fn penalise(tx: &mut Tx<'_>, identity: &str, until: Timestamp) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE budgets SET penalty_until = $2 WHERE identity = $1 AND penalty_until < $2",
+        &[identity.into(), until.into()],
+    )
+    .map(drop)
+}
+
+fn millis(count: i64) -> Duration {
+    Duration::from_millis(u64::try_from(count).unwrap_or_default())
+}

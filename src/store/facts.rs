@@ -1,0 +1,21 @@
+//! Small things learned about a tenant's RingCX.
+
+use jiff::Timestamp;
+
+use super::{Error, Tx};
+use crate::domain::TenantId;
+
+/// What is known under `name`.
+pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, name: &str) -> Result<Option<String>, Error> {
+    tx.one("SELECT value FROM facts WHERE tenant = $1 AND name = $2", &[tenant.into(), name.into()], |row| row.text(0))
+}
+
+/// Writes what is known under `name`.
+pub fn set(tx: &mut Tx<'_>, tenant: &TenantId, name: &str, value: &str, now: Timestamp) -> Result<(), Error> {
+    tx.exec(
+        "INSERT INTO facts (tenant, name, value, at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (tenant, name) DO UPDATE SET value = excluded.value, at = excluded.at",
+        &[tenant.into(), name.into(), value.into(), now.into()],
+    )
+    .map(drop)
+}

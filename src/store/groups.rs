@@ -1,0 +1,159 @@
+//! Groups; who is in them stands in [`super::members`].
+
+use jiff::Timestamp;
+
+use super::{Error, Row, Tx};
+use crate::domain::person::GroupKeys;
+use crate::domain::{GroupId, TenantId};
+
+/// One stored group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The SCIM id.
+    pub id: GroupId,
+    /// What the client wrote, without members.
+    pub body: String,
+    /// Counts every change of the group and of its members.
+    pub version: i64,
+    /// When the group was created.
+    pub created: Timestamp,
+    /// When it, or who is in it, last changed.
+    pub modified: Timestamp,
+    /// The RingCX agent group to which it is linked.
+    pub agent_group: Option<i64>,
+    /// The name that a mapping matched first, kept over renames.
+    pub pinned_name: Option<String>,
+}
+
+/// What is written of a new group.
+#[derive(Clone, Copy, Debug)]
+pub struct NewGroup<'a> {
+    /// What the client wrote, without members.
+    pub body: &'a str,
+    /// The columns by which it is found.
+    pub keys: &'a GroupKeys,
+    /// The RingCX agent group of the same name.
+    pub agent_group: Option<i64>,
+}
+
+/// The columns of a group, in the order in which [`read`] takes them.
+pub(super) const COLUMNS: &str = "id, body, version, created_at, modified_at, agent_group_id, pinned_name";
+
+/// The group of a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> Result<Group, Error> {
+    Ok(Group {
+        id: row.text(0)?.into(),
+        body: row.text(1)?,
+        version: row.int(2)?,
+        created: row.time(3)?,
+        modified: row.time(4)?,
+        agent_group: row.opt_int(5)?,
+        pinned_name: row.opt_text(6)?,
+    })
+}
+
+/// Stores a new group.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &GroupId,
+    new: &NewGroup<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.exec(
+        "INSERT INTO groups (tenant, id, name_key, external_id, display_name, body, version, created_at, modified_at,
+             agent_group_id, agent_group_ours, imported)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8, $9, $9)",
+        &[
+            tenant.into(),
+            id.into(),
+            (&new.keys.display_name_key).into(),
+            new.keys.external_id.as_deref().into(),
+            (&new.keys.display_name).into(),
+            new.body.into(),
+            now.into(),
+            new.agent_group.into(),
+            false.into(),
+        ],
+    )?;
+    super::search::count(tx, tenant, super::search::GROUPS, 1)
+}
+
+/// A group that is there.
+pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId) -> Result<Option<Group>, Error> {
+    let sql = ["SELECT ", COLUMNS, " FROM groups WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL"].concat();
+    tx.one(&sql, &[tenant.into(), id.into()], read)
+}
+
+/// A group that is there, locked until the transaction ends.
+pub fn lock(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId) -> Result<Option<Group>, Error> {
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM groups WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL /*pg FOR UPDATE */",
+    ]
+    .concat();
+    tx.one(&sql, &[tenant.into(), id.into()], read)
+}
+
+/// Writes the attributes of a group. The version is moved by [`touch`].
+pub fn update(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &GroupId,
+    body: &str,
+    keys: &GroupKeys,
+    pinned_name: Option<&str>,
+) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE groups SET body = $3, name_key = $4, display_name = $5, external_id = $6, pinned_name = $7
+         WHERE tenant = $1 AND id = $2",
+        &[
+            tenant.into(),
+            id.into(),
+            body.into(),
+            (&keys.display_name_key).into(),
+            (&keys.display_name).into(),
+            keys.external_id.as_deref().into(),
+            pinned_name.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Moves the version of a group.
+pub fn touch(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId, now: Timestamp) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE groups SET version = version + 1, modified_at = $3 WHERE tenant = $1 AND id = $2",
+        &[tenant.into(), id.into(), now.into()],
+    )
+    .map(drop)
+}
+
+/// Links a group to a RingCX agent group; `ours` says that the bridge has made that one.
+pub fn link(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &GroupId,
+    agent_group: i64,
+    ours: bool,
+) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE groups SET agent_group_id = $3, agent_group_ours = $4 WHERE tenant = $1 AND id = $2",
+        &[tenant.into(), id.into(), agent_group.into(), ours.into()],
+    )
+    .map(drop)
+}
+
+/// Makes a tombstone: the id stays taken for ever.
+pub fn tombstone(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId, now: Timestamp) -> Result<(), Error> {
+    let buried = tx.exec(
+        "UPDATE groups SET deleted_at = $3, version = version + 1, modified_at = $3
+         WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL",
+        &[tenant.into(), id.into(), now.into()],
+    )?;
+    if buried == 1 {
+        super::search::count(tx, tenant, super::search::GROUPS, -1)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Jobs: one per person (or group) at most, with a lane, a time, and a lease.
+//!
+//! A job is enqueued in the transaction of the change that it carries out. `generation` counts the changes, so that work that
+//! began before the last of them does not end the job.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Error, Row, Tx, Val};
+use crate::domain::{GroupId, PersonId, TenantId};
+use crate::upstream::model::Lane;
+
+/// What `last_error` says when the budget of calls is used up.
+pub const LIMITED: &str = "limited";
+
+/// The subjects of jobs that are about a group carry this before its id.
+const GROUP: &str = "group:";
+
+/// A job under lease, or as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Whose.
+    pub tenant: TenantId,
+    /// About whom; [`Job::group`] when it is about a group.
+    pub person: PersonId,
+    /// Its lane, 0 first.
+    pub lane: Lane,
+    /// When it is to be worked on.
+    pub due: Timestamp,
+    /// How often it was tried since it last made progress.
+    pub attempts: i64,
+    /// Counts the changes that it carries out.
+    pub generation: i64,
+    /// Counts the leases; a holder whose number is not the last one has lost it.
+    pub fence: i64,
+    /// Why it was postponed.
+    pub last_error: Option<String>,
+}
+
+impl Job {
+    /// The group that the job is about, if it is about one.
+    pub fn group(&self) -> Option<GroupId> {
+        self.person.as_str().strip_prefix(GROUP).map(GroupId::from)
+    }
+}
+
+/// The subject of a job about a group.
+pub fn group_subject(group: &GroupId) -> PersonId {
+    PersonId::from(format!("{GROUP}{group}"))
+}
+
+const COLUMNS: &str = "tenant, person_id, lane, due_at, attempts, generation, fence, last_error";
+
+fn read(row: &Row<'_>) -> Result<Job, Error> {
+    let tenant = row.text(0)?;
+    Ok(Job {
+        tenant: tenant.parse().map_err(|_| Error::Corrupt("the tenant of a job".to_owned()))?,
+        person: row.text(1)?.into(),
+        lane: Lane::from_number(row.int(2)?),
+        due: row.time(3)?,
+        attempts: row.int(4)?,
+        generation: row.int(5)?,
+        fence: row.int(6)?,
+        last_error: row.opt_text(7)?,
+    })
+}
+
+/// Makes a job, or joins the one that waits: the higher lane and the earlier time win.
+pub fn enqueue(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    lane: Lane,
+    due: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.exec(
+        "INSERT INTO jobs (tenant, person_id, lane, due_at, attempts, generation, lease_until, fence, created_at)
+         VALUES ($1, $2, $3, $4, 0, 1, 0, 0, $5)
+         ON CONFLICT (tenant, person_id) DO UPDATE SET
+             lane = CASE WHEN excluded.lane < jobs.lane THEN excluded.lane ELSE jobs.lane END,
+             due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END,
+             attempts = 0, generation = jobs.generation + 1",
+        &[tenant.into(), person.into(), (lane as i64).into(), due.into(), now.into()],
+    )
+    .map(drop)
+}
+
+/// Leases the next due job of these tenants.
+pub fn claim_next(
+    tx: &mut Tx<'_>,
+    tenants: &[TenantId],
+    owner: &str,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<Option<Job>, Error> {
+    let until = now + lease;
+    let mut values: Vec<Val<'_>> = vec![owner.into(), until.into(), now.into()];
+    let among = among(tenants, &mut values);
+    let sql = format!(
+        "UPDATE jobs SET lease_owner = $1, lease_until = $2, fence = fence + 1
+         WHERE (tenant, person_id) = (
+             SELECT tenant, person_id FROM jobs
+             WHERE due_at <= $3 AND lease_until <= $3 AND tenant IN ({among})
+             ORDER BY lane, due_at, person_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/)
+         RETURNING {COLUMNS}"
+    );
+    tx.one(&sql, &values, read)
+}
+
+/// Whether [`claim_next`] would find something: a read, so that looking costs no write.
+pub fn any_due(tx: &mut Tx<'_>, tenants: &[TenantId], now: Timestamp) -> Result<bool, Error> {
+    let mut values: Vec<Val<'_>> = vec![now.into()];
+    let among = among(tenants, &mut values);
+    let sql = format!("SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND tenant IN ({among}) LIMIT 1");
+    Ok(tx.one(&sql, &values, |_| Ok(()))?.is_some())
+}
+
+fn among<'a>(tenants: &'a [TenantId], values: &mut Vec<Val<'a>>) -> String {
+    if tenants.is_empty() {
+        return "NULL".to_owned();
+    }
+    let mut names = Vec::new();
+    for tenant in tenants {
+        values.push(tenant.into());
+        names.push(format!("${}", values.len()));
+    }
+    names.join(", ")
+}
+
+/// Leases the job of one person, if it is due and nobody works on it.
+pub fn claim_person(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    owner: &str,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<Option<Job>, Error> {
+    let sql = [
+        "UPDATE jobs SET lease_owner = $1, lease_until = $2, fence = fence + 1
+         WHERE tenant = $4 AND person_id = $5 AND due_at <= $3 AND lease_until <= $3 RETURNING ",
+        COLUMNS,
+    ]
+    .concat();
+    tx.one(&sql, &[owner.into(), (now + lease).into(), now.into(), tenant.into(), person.into()], read)
+}
+
+/// The job of one person, leased or not.
+pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Option<Job>, Error> {
+    let sql = ["SELECT ", COLUMNS, " FROM jobs WHERE tenant = $1 AND person_id = $2"].concat();
+    tx.one(&sql, &[tenant.into(), person.into()], read)
+}
+
+/// Prolongs a lease; false when it was lost to somebody else.
+pub fn renew(tx: &mut Tx<'_>, job: &Job, now: Timestamp, lease: Duration) -> Result<bool, Error> {
+    let renewed = tx.exec(
+        "UPDATE jobs SET lease_until = $4 WHERE tenant = $1 AND person_id = $2 AND fence = $3",
+        &[(&job.tenant).into(), (&job.person).into(), job.fence.into(), (now + lease).into()],
+    )?;
+    Ok(renewed == 1)
+}
+
+/// Ends a job; false when something new came in since it was claimed, or the lease was lost.
+pub fn complete(tx: &mut Tx<'_>, job: &Job) -> Result<bool, Error> {
+    let ended = tx.exec(
+        "DELETE FROM jobs WHERE tenant = $1 AND person_id = $2 AND fence = $3 AND generation = $4",
+        &[(&job.tenant).into(), (&job.person).into(), job.fence.into(), job.generation.into()],
+    )?;
+    Ok(ended == 1)
+}
+
+/// Gives a job back and has it tried again at `due`. What came in meanwhile is tried then too.
+pub fn retry_at(tx: &mut Tx<'_>, job: &Job, due: Timestamp, why: &str) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, due_at = $4, attempts = attempts + 1, last_error = $5
+         WHERE tenant = $1 AND person_id = $2 AND fence = $3",
+        &[(&job.tenant).into(), (&job.person).into(), job.fence.into(), due.into(), why.into()],
+    )
+    .map(drop)
+}
+
+/// How many jobs of a tenant wait or are worked on.
+pub fn count(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<i64, Error> {
+    let count = tx.one("SELECT COUNT(*) FROM jobs WHERE tenant = $1", &[tenant.into()], |row| row.int(0))?;
+    Ok(count.unwrap_or_default())
+}

@@ -1,0 +1,79 @@
+//! The journal: a row before every call that changes RingCX.
+
+use jiff::Timestamp;
+
+use super::{Error, Tx};
+use crate::domain::{PersonId, TenantId};
+
+/// A call that is, or was, on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Ascends with time.
+    pub id: String,
+    /// About whom.
+    pub person: PersonId,
+    /// Which call.
+    pub operation: String,
+    /// What is needed to look whether it was carried out, as JSON; no secrets.
+    pub intent: String,
+    /// When.
+    pub started: Timestamp,
+}
+
+/// Writes a call down before it is made.
+pub fn open(tx: &mut Tx<'_>, tenant: &TenantId, entry: &Entry) -> Result<(), Error> {
+    tx.exec(
+        "INSERT INTO journal (tenant, id, person_id, operation, intent, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            tenant.into(),
+            (&entry.id).into(),
+            (&entry.person).into(),
+            (&entry.operation).into(),
+            (&entry.intent).into(),
+            entry.started.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Writes down what became of a call.
+pub fn close(tx: &mut Tx<'_>, tenant: &TenantId, id: &str, outcome: &str, now: Timestamp) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE journal SET outcome = $3, finished_at = $4 WHERE tenant = $1 AND id = $2",
+        &[tenant.into(), id.into(), outcome.into(), now.into()],
+    )
+    .map(drop)
+}
+
+/// The calls of a person of which nobody knows what became of them, in order.
+pub fn unfinished(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<Entry>, Error> {
+    tx.all(
+        "SELECT id, person_id, operation, intent, started_at FROM journal
+         WHERE tenant = $1 AND person_id = $2 AND outcome IS NULL ORDER BY id",
+        &[tenant.into(), person.into()],
+        |row| {
+            Ok(Entry {
+                id: row.text(0)?,
+                person: row.text(1)?.into(),
+                operation: row.text(2)?,
+                intent: row.text(3)?,
+                started: row.time(4)?,
+            })
+        },
+    )
+}
+
+/// How many calls of one kind a tenant has made since `since`.
+pub fn count_since(tx: &mut Tx<'_>, tenant: &TenantId, operation: &str, since: Timestamp) -> Result<u64, Error> {
+    let count = tx.one(
+        "SELECT COUNT(*) FROM journal WHERE tenant = $1 AND operation = $2 AND started_at >= $3",
+        &[tenant.into(), operation.into(), since.into()],
+        |row| row.int(0),
+    )?;
+    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
+}
+
+/// Drops calls that ended before `before`.
+pub fn prune(tx: &mut Tx<'_>, before: Timestamp) -> Result<(), Error> {
+    tx.exec("DELETE FROM journal WHERE outcome IS NOT NULL AND finished_at < $1", &[before.into()]).map(drop)
+}

@@ -1,0 +1,69 @@
+//! What ties people to accounts in RingCX. An account belongs to one person at most; the indexes say so.
+
+use jiff::Timestamp;
+
+use super::{Error, Tx};
+use crate::domain::link::Link;
+use crate::domain::{PersonId, TenantId};
+
+/// The accounts of a person.
+pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Option<Link>, Error> {
+    tx.one("SELECT link FROM links WHERE tenant = $1 AND person_id = $2", &[tenant.into(), person.into()], |row| {
+        serde_json::from_str(&row.text(0)?).map_err(|error| Error::Corrupt(format!("a link: {error}")))
+    })
+}
+
+/// Writes the accounts of a person.
+pub fn save(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    link: &Link,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let text = serde_json::to_string(link).map_err(|error| Error::Corrupt(format!("a link: {error}")))?;
+    tx.exec(
+        "INSERT INTO links (tenant, person_id, agent_id, admin_id, link, saved_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (tenant, person_id) DO UPDATE
+         SET agent_id = excluded.agent_id, admin_id = excluded.admin_id, link = excluded.link, saved_at = excluded.saved_at",
+        &[
+            tenant.into(),
+            person.into(),
+            link.agent.as_ref().map(|agent| agent.id.agent.0).into(),
+            link.admin.as_ref().map(|admin| admin.id.0).into(),
+            (&text).into(),
+            now.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Forgets the accounts of a person.
+pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<(), Error> {
+    tx.exec("DELETE FROM links WHERE tenant = $1 AND person_id = $2", &[tenant.into(), person.into()]).map(drop)
+}
+
+/// Whose agent it is.
+pub fn by_agent(tx: &mut Tx<'_>, tenant: &TenantId, agent: i64) -> Result<Option<PersonId>, Error> {
+    tx.one("SELECT person_id FROM links WHERE tenant = $1 AND agent_id = $2", &[tenant.into(), agent.into()], |row| {
+        Ok(row.text(0)?.into())
+    })
+}
+
+/// Whose administrator it is.
+pub fn by_admin(tx: &mut Tx<'_>, tenant: &TenantId, admin: i64) -> Result<Option<PersonId>, Error> {
+    tx.one("SELECT person_id FROM links WHERE tenant = $1 AND admin_id = $2", &[tenant.into(), admin.into()], |row| {
+        Ok(row.text(0)?.into())
+    })
+}
+
+/// How many people of the tenant have an agent.
+pub fn count_agents(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Error> {
+    let count = tx.one(
+        "SELECT COUNT(*) FROM links l JOIN people p ON p.tenant = l.tenant AND p.id = l.person_id
+         WHERE l.tenant = $1 AND l.agent_id IS NOT NULL AND p.deleted_at IS NULL",
+        &[tenant.into()],
+        |row| row.int(0),
+    )?;
+    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
+}

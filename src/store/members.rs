@@ -1,0 +1,139 @@
+//! Membership: one row per member and group, with an index each way.
+
+use jiff::Timestamp;
+
+use super::{Error, Tx};
+use crate::domain::answer::{GroupRef, MemberRef};
+use crate::domain::{GroupId, PersonId, TenantId};
+
+/// A member to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMember {
+    /// The SCIM id of a person or a group.
+    pub id: String,
+    /// What the client wrote as `display`.
+    pub display: Option<String>,
+    /// Whether it is a group.
+    pub is_group: bool,
+}
+
+/// A group in which somebody is, with what decides about grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InGroup {
+    /// The SCIM id.
+    pub id: GroupId,
+    /// The `displayName`, or the one that a mapping matched before a rename.
+    pub display_name: String,
+    /// The `externalId`.
+    pub external_id: Option<String>,
+    /// The linked RingCX agent group.
+    pub agent_group_id: Option<i64>,
+}
+
+/// Adds members and names those who were not in before.
+pub fn add(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    group: &GroupId,
+    members: &[NewMember],
+    now: Timestamp,
+) -> Result<Vec<String>, Error> {
+    let mut added = Vec::new();
+    for member in members {
+        let changed = tx.exec(
+            "INSERT INTO members (tenant, group_id, member_id, kind, display, added_at) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT DO NOTHING",
+            &[
+                tenant.into(),
+                group.into(),
+                (&member.id).into(),
+                if member.is_group { "group" } else { "user" }.into(),
+                member.display.as_deref().into(),
+                now.into(),
+            ],
+        )?;
+        if changed == 1 {
+            added.push(member.id.clone());
+        }
+    }
+    Ok(added)
+}
+
+/// Removes members and names those who were in.
+pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId, ids: &[String]) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    for id in ids {
+        let changed = tx.exec(
+            "DELETE FROM members WHERE tenant = $1 AND group_id = $2 AND member_id = $3",
+            &[tenant.into(), group.into(), id.into()],
+        )?;
+        if changed == 1 {
+            removed.push(id.clone());
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes everybody and names them.
+pub fn clear(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<Vec<String>, Error> {
+    let all = ids(tx, tenant, group)?;
+    tx.exec("DELETE FROM members WHERE tenant = $1 AND group_id = $2", &[tenant.into(), group.into()])?;
+    Ok(all)
+}
+
+/// The ids of a group's members, in order.
+pub fn ids(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<Vec<String>, Error> {
+    tx.all(
+        "SELECT member_id FROM members WHERE tenant = $1 AND group_id = $2 ORDER BY member_id",
+        &[tenant.into(), group.into()],
+        |row| row.text(0),
+    )
+}
+
+/// The members of a group, in order.
+pub fn of_group(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<Vec<MemberRef>, Error> {
+    tx.all(
+        "SELECT member_id, display, kind FROM members WHERE tenant = $1 AND group_id = $2 ORDER BY member_id",
+        &[tenant.into(), group.into()],
+        |row| Ok(MemberRef { id: row.text(0)?, display: row.opt_text(1)?, is_group: row.text(2)? == "group" }),
+    )
+}
+
+/// The groups of a person as an answer shows them, in order.
+pub fn groups_of_person(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<GroupRef>, Error> {
+    tx.all(
+        "SELECT g.id, g.display_name FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
+         WHERE m.tenant = $1 AND m.member_id = $2 ORDER BY g.id",
+        &[tenant.into(), person.into()],
+        |row| Ok(GroupRef { id: row.text(0)?.into(), display_name: row.text(1)? }),
+    )
+}
+
+/// The groups of a person as grants see them, in order.
+pub fn groups_of(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<InGroup>, Error> {
+    tx.all(
+        "SELECT g.id, COALESCE(g.pinned_name, g.display_name), g.external_id, g.agent_group_id
+         FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
+         WHERE m.tenant = $1 AND m.member_id = $2 ORDER BY g.id",
+        &[tenant.into(), person.into()],
+        |row| {
+            Ok(InGroup {
+                id: row.text(0)?.into(),
+                display_name: row.text(1)?,
+                external_id: row.opt_text(2)?,
+                agent_group_id: row.opt_int(3)?,
+            })
+        },
+    )
+}
+
+/// Takes a member out of every group and names those groups.
+pub fn leave_all(tx: &mut Tx<'_>, tenant: &TenantId, member: &str) -> Result<Vec<GroupId>, Error> {
+    let groups = tx.all(
+        "SELECT group_id FROM members WHERE tenant = $1 AND member_id = $2 ORDER BY group_id",
+        &[tenant.into(), member.into()],
+        |row| Ok(GroupId::from(row.text(0)?)),
+    )?;
+    tx.exec("DELETE FROM members WHERE tenant = $1 AND member_id = $2", &[tenant.into(), member.into()])?;
+    Ok(groups)
+}

@@ -1,0 +1,237 @@
+//! People: the body as the client wrote it, the answer as a GET shows it, and the columns by which they are found.
+
+use jiff::Timestamp;
+
+use super::{Error, Row, Tx, Val};
+use crate::domain::answer::Provisioning;
+use crate::domain::person::UserKeys;
+use crate::domain::{PersonId, TenantId};
+
+/// One stored person; a tombstone when `deleted` is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// The SCIM id.
+    pub id: PersonId,
+    /// What the client wrote, last confirmed.
+    pub body: String,
+    /// What a GET shows, without `groups` and `meta`.
+    pub answer: String,
+    /// Counts every change of the answer.
+    pub version: i64,
+    /// When the person was created.
+    pub created: Timestamp,
+    /// When the answer last changed.
+    pub modified: Timestamp,
+    /// How far RingCX agrees.
+    pub state: Provisioning,
+    /// What RingCX last refused.
+    pub last_error: Option<String>,
+    /// Whether somebody switched the person off in RingCX.
+    pub suspended: bool,
+    /// When the person was deleted.
+    pub deleted: Option<Timestamp>,
+}
+
+/// What is written of a person.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// What the client wrote.
+    pub body: &'a str,
+    /// What a GET shows.
+    pub answer: &'a str,
+    /// The columns by which the person is found.
+    pub keys: &'a UserKeys,
+    /// How far RingCX agrees.
+    pub state: Provisioning,
+    /// What RingCX last refused.
+    pub last_error: Option<&'a str>,
+    /// Whether somebody switched the person off in RingCX.
+    pub suspended: bool,
+}
+
+/// Whether an id was ever given to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The person is there.
+    Live,
+    /// The person was deleted.
+    Deleted,
+}
+
+/// The columns of a person, in the order in which [`read`] takes them.
+pub(super) const COLUMNS: &str =
+    "id, body, answer, version, created_at, modified_at, state, last_error, suspended, deleted_at";
+
+/// The person of a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> Result<Person, Error> {
+    let state = row.text(6)?;
+    Ok(Person {
+        id: row.text(0)?.into(),
+        body: row.text(1)?,
+        answer: row.text(2)?,
+        version: row.int(3)?,
+        created: row.time(4)?,
+        modified: row.time(5)?,
+        state: Provisioning::parse(&state).ok_or_else(|| Error::Corrupt(format!("state {state} of a person")))?,
+        last_error: row.opt_text(7)?,
+        suspended: row.flag(8)?,
+        deleted: row.opt_time(9)?,
+    })
+}
+
+/// Stores a new person.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    shown: &Shown<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let keys = shown.keys;
+    tx.exec(
+        "INSERT INTO people (tenant, id, user_name_key, external_id, display_name_key, active, body, answer, version,
+             created_at, modified_at, state, last_error, suspended, imported)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, $10, $11, $12, $13)",
+        &[
+            tenant.into(),
+            id.into(),
+            (&keys.user_name_key).into(),
+            keys.external_id.as_deref().into(),
+            keys.display_name_key.as_deref().into(),
+            keys.active.into(),
+            shown.body.into(),
+            shown.answer.into(),
+            now.into(),
+            shown.state.as_str().into(),
+            shown.last_error.into(),
+            shown.suspended.into(),
+            false.into(),
+        ],
+    )?;
+    write_emails(tx, tenant, id, &keys.emails)?;
+    super::search::count(tx, tenant, super::search::PEOPLE, 1)
+}
+
+/// A person who is there.
+pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<Option<Person>, Error> {
+    Ok(get_any(tx, tenant, id)?.filter(|person| person.deleted.is_none()))
+}
+
+/// A person or their tombstone.
+pub fn get_any(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<Option<Person>, Error> {
+    let sql = concat_columns("SELECT ", " FROM people WHERE tenant = $1 AND id = $2");
+    tx.one(&sql, &[tenant.into(), id.into()], read)
+}
+
+/// A person or their tombstone, locked until the transaction ends.
+pub fn lock(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<Option<Person>, Error> {
+    let sql = concat_columns("SELECT ", " FROM people WHERE tenant = $1 AND id = $2 /*pg FOR UPDATE */");
+    tx.one(&sql, &[tenant.into(), id.into()], read)
+}
+
+/// Writes a confirmed state: body, answer, keys, and a new version.
+pub fn confirm(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    shown: &Shown<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let keys = shown.keys;
+    tx.exec(
+        "UPDATE people SET user_name_key = $3, external_id = $4, display_name_key = $5, active = $6, body = $7,
+             answer = $8, version = version + 1, modified_at = $9, state = $10, last_error = $11, suspended = $12
+         WHERE tenant = $1 AND id = $2",
+        &[
+            tenant.into(),
+            id.into(),
+            (&keys.user_name_key).into(),
+            keys.external_id.as_deref().into(),
+            keys.display_name_key.as_deref().into(),
+            keys.active.into(),
+            shown.body.into(),
+            shown.answer.into(),
+            now.into(),
+            shown.state.as_str().into(),
+            shown.last_error.into(),
+            shown.suspended.into(),
+        ],
+    )?;
+    write_emails(tx, tenant, id, &keys.emails)
+}
+
+/// Writes how the person shows, and leaves what the client wrote. Nothing is moved when it shows the same.
+pub fn show(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    answer: &str,
+    state: Provisioning,
+    last_error: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE people SET answer = $3, state = $4, last_error = $5, version = version + 1, modified_at = $6
+         WHERE tenant = $1 AND id = $2 AND answer <> $3",
+        &[tenant.into(), id.into(), answer.into(), state.as_str().into(), last_error.into(), now.into()],
+    )
+    .map(drop)
+}
+
+/// Makes a tombstone: the id stays taken for ever.
+pub fn tombstone(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, now: Timestamp) -> Result<(), Error> {
+    let buried = tx.exec(
+        "UPDATE people SET deleted_at = $3, version = version + 1, modified_at = $3
+         WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL",
+        &[tenant.into(), id.into(), now.into()],
+    )?;
+    if buried == 0 {
+        return Ok(());
+    }
+    tx.exec("DELETE FROM person_emails WHERE tenant = $1 AND person_id = $2", &[tenant.into(), id.into()])?;
+    super::search::count(tx, tenant, super::search::PEOPLE, -1)
+}
+
+/// The tombstones of a user name, latest first.
+pub fn tombstones_by_user_name(tx: &mut Tx<'_>, tenant: &TenantId, key: &str) -> Result<Vec<Person>, Error> {
+    let sql = concat_columns(
+        "SELECT ",
+        " FROM people WHERE tenant = $1 AND user_name_key = $2 AND deleted_at IS NOT NULL ORDER BY deleted_at DESC LIMIT 20",
+    );
+    tx.all(&sql, &[tenant.into(), key.into()], read)
+}
+
+/// Whether an id is that of a person; nothing when it was never given.
+pub fn standing(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<Option<Standing>, Error> {
+    let deleted = tx.one(
+        "SELECT deleted_at FROM people WHERE tenant = $1 AND id = $2",
+        &[tenant.into(), id.into()],
+        |row| row.opt_int(0),
+    )?;
+    Ok(deleted.map(|deleted| if deleted.is_some() { Standing::Deleted } else { Standing::Live }))
+}
+
+fn write_emails(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, emails: &[String]) -> Result<(), Error> {
+    let of = [Val::from(tenant), id.into()];
+    let mut held = tx.all(
+        "SELECT email_key FROM person_emails WHERE tenant = $1 AND person_id = $2 ORDER BY email_key",
+        &of,
+        |row| row.text(0),
+    )?;
+    held.sort();
+    if held == emails {
+        return Ok(());
+    }
+    tx.exec("DELETE FROM person_emails WHERE tenant = $1 AND person_id = $2", &of)?;
+    for email in emails {
+        tx.exec(
+            "INSERT INTO person_emails (tenant, email_key, person_id) VALUES ($1, $2, $3)",
+            &[tenant.into(), email.into(), id.into()],
+        )?;
+    }
+    Ok(())
+}
+
+fn concat_columns(before: &str, after: &str) -> String {
+    [before, COLUMNS, after].concat()
+}

@@ -1,0 +1,4 @@
+//! The RingCentral platform: signing in, and the list of extensions.
+
+pub(super) mod extensions;
+pub(super) mod oauth;

@@ -1,0 +1,47 @@
+//! Look-ups: the states in which an agent can be, and the extensions to which it can be tied.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Calls, objects};
+use crate::upstream::error::Error;
+use crate::upstream::model::{AuxState, Extension, id_of};
+use crate::upstream::platform::extensions;
+use crate::upstream::settings::ExtensionSource;
+
+impl Calls {
+    /// The states of the account. Two spellings of the filter are published; both are sent, and nothing relies on either.
+    pub async fn aux_states(&self) -> Result<Vec<AuxState>, Error> {
+        let query = [("active", "1".to_owned()), ("activeOnly", "true".to_owned())];
+        let answer = self.account_call("listAuxStates", Method::GET, &["auxStates"], &query, None).await?;
+        let states = objects(answer)?.into_iter().filter_map(|state| {
+            let text = |name: &str| state.get(name).and_then(Value::as_str).map(str::to_owned);
+            Some(AuxState {
+                id: id_of(state.get("stateId")?)?,
+                name: text("agentAuxState")?,
+                base: state.get("baseAgentState").and_then(|base| base.get("colKey")?.as_str()).map(str::to_owned),
+                active: state.get("isActive") != Some(&Value::Bool(false)),
+                selectable: state.get("isAgentSelectable") != Some(&Value::Bool(false)),
+            })
+        });
+        Ok(states.collect())
+    }
+
+    /// The extensions, from wherever this tenant has them.
+    pub async fn extensions(&self) -> Result<Vec<Extension>, Error> {
+        match self.ringcx.extension_source {
+            ExtensionSource::Off => Ok(Vec::new()),
+            ExtensionSource::Platform => {
+                let (wire, token, base) = self.ringcx.transport.platform().await?;
+                extensions::list(wire, &base, &token).await
+            }
+            ExtensionSource::Ringcx => {
+                let path = ["ringcentral", "extensions"];
+                let answer = self.account_call("listRcExtensions", Method::GET, &path, &[], None).await?;
+                // A list, or an object with the list in `records`.
+                let list = answer.get("records").cloned().unwrap_or(answer);
+                Ok(objects(list)?.into_iter().filter_map(|item| extensions::read(&Value::Object(item))).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The operations of RingCX, a file per family.
+
+mod admin_users;
+mod agent_groups;
+mod agents;
+mod lookups;
+mod rights_docs;
+mod roles;
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::model::Lane;
+use super::settings::ExtensionSource;
+use super::transport::{Call, Transport};
+
+/// One RingCX sub-account. Cheap to clone.
+#[derive(Clone)]
+pub struct RingCx {
+    transport: Arc<Transport>,
+    account_id: Arc<str>,
+    extension_source: ExtensionSource,
+}
+
+impl RingCx {
+    /// The sub-account `account_id` behind `transport`.
+    pub fn new(transport: Arc<Transport>, account_id: &str, extension_source: ExtensionSource) -> Self {
+        Self { transport, account_id: account_id.into(), extension_source }
+    }
+
+    /// Calls in a lane of the budget, given up when they could not go out before `give_up_at`.
+    pub fn calls(&self, lane: Lane, give_up_at: Option<tokio::time::Instant>) -> Calls {
+        Calls { ringcx: self.clone(), lane, give_up_at }
+    }
+}
+
+/// The typed operations, in one lane. Every method fails with what the answer means ([`Error`]).
+#[derive(Clone)]
+pub struct Calls {
+    ringcx: RingCx,
+    lane: Lane,
+    give_up_at: Option<tokio::time::Instant>,
+}
+
+/// The path of the admin API below the host.
+const ADMIN: [&str; 4] = ["voice", "api", "v1", "admin"];
+
+impl Calls {
+    /// Sends a call below `/voice/api/v1/admin`.
+    async fn admin_call(
+        &self, operation: &'static str, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let path: Vec<&str> = ADMIN.iter().chain(path).copied().collect();
+        let (lane, give_up_at) = (self.lane, self.give_up_at);
+        let call = Call { operation, method, path: &path, query, body, lane, give_up_at };
+        self.ringcx.transport.send(&call).await
+    }
+
+    /// Sends a call below the sub-account.
+    async fn account_call(
+        &self, operation: &'static str, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let account = self.ringcx.account_id.clone();
+        let path: Vec<&str> = ["accounts", &account].iter().chain(path).copied().collect();
+        self.admin_call(operation, method, &path, query, body).await
+    }
+}
+
+/// The objects of a list; an empty answer is an empty list.
+fn objects(answer: Value) -> Result<Vec<Map<String, Value>>, Error> {
+    match answer {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(items) => Ok(items
+            .into_iter()
+            .filter_map(|item| match item {
+                Value::Object(object) => Some(object),
+                _ => None,
+            })
+            .collect()),
+        _ => Err(garbled("an object where a list was due", false)),
+    }
+}
+
+/// The object of an answer, if there is one.
+fn object(answer: Value) -> Option<Map<String, Value>> {
+    match answer {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }
+}
+
+fn garbled(message: &str, maybe_applied: bool) -> Error {
+    Error::Garbled { maybe_applied, message: message.to_owned() }
+}

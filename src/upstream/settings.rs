@@ -1,0 +1,118 @@
+//! The settings `[tenant.NAME.ringcx]` and `[tenant.NAME.ringcentral]`.
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Span;
+
+/// How a tenant reaches RingCX.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RingCxSettings {
+    /// The host, without a path. Default `https://ringcx.ringcentral.com`.
+    #[serde(default = "RingCxSettings::default_base_url")]
+    pub base_url: String,
+    /// The RingCX sub-account: digits.
+    pub account_id: String,
+    /// Calls a minute for this RingCX identity, all replicas and tenants together: 1 to 1000, default 100. RingCX documents
+    /// 120 a minute, of which people in the portal want some.
+    #[serde(default = "RingCxSettings::default_rate")]
+    pub rate_per_minute: u32,
+    /// A permanent API token of a RingCX administrator; replaces the RingCentral JWT.
+    #[serde(default)]
+    pub api_token: Option<SecretString>,
+    /// How long one call may take. Default 15 s.
+    #[serde(default = "RingCxSettings::default_timeout")]
+    pub request_timeout: Span,
+    /// Token exchanges a minute: RingCX allows 5.
+    #[serde(default = "RingCxSettings::default_auth_rate")]
+    pub auth_per_minute: u32,
+    /// Where the list of RingCentral extensions comes from. Default `platform`, without RingCentral settings `ringcx`.
+    #[serde(default)]
+    pub extension_source: Option<ExtensionSource>,
+}
+
+/// Where the list of extensions comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExtensionSource {
+    /// The RingCentral platform.
+    Platform,
+    /// RingCX's own list, which is in no published interface description.
+    Ringcx,
+    /// Nowhere: there are no extensions.
+    Off,
+}
+
+/// How the bridge signs in to RingCentral.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformSettings {
+    /// The host, without a path. Default `https://platform.ringcentral.com`.
+    #[serde(default = "PlatformSettings::default_base_url")]
+    pub base_url: String,
+    /// The client id of the RingCentral app.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+    /// The JWT credential of the service user.
+    pub jwt: SecretString,
+}
+
+impl RingCxSettings {
+    fn default_base_url() -> String {
+        "https://ringcx.ringcentral.com".to_owned()
+    }
+
+    const fn default_rate() -> u32 {
+        100
+    }
+
+    const fn default_timeout() -> Span {
+        Span::secs(15)
+    }
+
+    const fn default_auth_rate() -> u32 {
+        5
+    }
+
+    /// Complaints about values that cannot work: the key and one sentence each.
+    pub fn check(&self) -> Vec<(&'static str, String)> {
+        let mut found = check_url(&self.base_url);
+        if self.account_id.is_empty() || !self.account_id.bytes().all(|b| b.is_ascii_digit()) {
+            found.push(("account_id", "must be the digits of the RingCX sub-account".to_owned()));
+        }
+        if !(1..=1000).contains(&self.rate_per_minute) {
+            found.push(("rate_per_minute", "must be between 1 and 1000".to_owned()));
+        }
+        if self.auth_per_minute == 0 {
+            found.push(("auth_per_minute", "must be at least 1".to_owned()));
+        }
+        found
+    }
+}
+
+impl PlatformSettings {
+    fn default_base_url() -> String {
+        "https://platform.ringcentral.com".to_owned()
+    }
+
+    /// Complaints about values that cannot work: the key and one sentence each.
+    pub fn check(&self) -> Vec<(&'static str, String)> {
+        check_url(&self.base_url)
+    }
+}
+
+/// The name of the budget that a credential uses: tenants with the same one share it. Not reversible.
+pub(super) fn identity(base_url: &str, secret: &str) -> String {
+    let digest = Sha256::digest(format!("{base_url}\n{secret}").as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn check_url(url: &str) -> Vec<(&'static str, String)> {
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Vec::new(),
+        _ => vec![("base_url", "must be a URL such as https://ringcx.ringcentral.com".to_owned())],
+    }
+}

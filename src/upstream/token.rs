@@ -1,0 +1,242 @@
+//! The RingCX token: got once for everybody, renewed before it ends.
+//!
+//! RingCentral JWT grant, then the exchange at RingCX, then refreshes until RingCX refuses one. Five exchanges a minute are
+//! allowed, so whoever needs a token while another one fetches it waits for that one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::error::Error;
+use super::platform::oauth;
+use super::settings::{PlatformSettings, RingCxSettings};
+use super::transport::Wire;
+use crate::clock::Clock;
+
+/// Lifetime of a RingCX token whose end cannot be read: five minutes.
+const LIFE: Duration = Duration::from_secs(300);
+
+/// How long before its end a token is renewed; a fifth of its life when that is shorter.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// How the bridge proves who it is.
+pub(super) enum Credential {
+    /// A permanent token of a RingCX administrator, in `X-Auth-Token`.
+    ApiToken(SecretString),
+    /// A RingCentral JWT, exchanged for RingCX tokens.
+    Jwt(PlatformSettings),
+}
+
+/// What goes into the header of a call.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// `X-Auth-Token`.
+    ApiToken(SecretString),
+    /// `Authorization: Bearer`; the number tells a renewed token from the one that was refused.
+    Bearer(SecretString, u64),
+}
+
+/// The tokens of one credential.
+pub(super) struct Tokens {
+    credential: Credential,
+    base_url: String,
+    clock: Clock,
+    per_minute: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    generation: u64,
+    access: Option<Access>,
+    refresh: Option<SecretString>,
+    platform: Option<oauth::PlatformToken>,
+    /// When exchanges and refreshes were sent, to stay within RingCX's five a minute.
+    sent: VecDeque<Instant>,
+}
+
+struct Access {
+    token: SecretString,
+    renew_at: jiff::Timestamp,
+}
+
+impl Tokens {
+    pub(super) fn new(settings: &RingCxSettings, credential: Credential, clock: Clock) -> Self {
+        Self {
+            credential,
+            base_url: settings.base_url.trim_end_matches('/').to_owned(),
+            clock,
+            per_minute: usize::try_from(settings.auth_per_minute).unwrap_or(5),
+            held: Mutex::default(),
+        }
+    }
+
+    /// A proof that is good now; fetched by one caller while the others wait.
+    pub(super) async fn proof(&self, wire: &Wire) -> Result<Proof, Error> {
+        let Credential::Jwt(platform) = &self.credential else { return Ok(self.api_token()) };
+        let mut held = self.held.lock().await;
+        let now = self.clock.now();
+        if let Some(access) = held.access.as_ref().filter(|access| now < access.renew_at) {
+            return Ok(Proof::Bearer(access.token.clone(), held.generation));
+        }
+        self.renew(&mut held, platform, wire).await
+    }
+
+    /// Drops a token that RingCX refused, unless somebody has renewed it meanwhile.
+    pub(super) async fn refused(&self, proof: &Proof) {
+        if let Proof::Bearer(_, generation) = proof {
+            let mut held = self.held.lock().await;
+            if held.generation == *generation {
+                held.access = None;
+            }
+        }
+    }
+
+    /// Whether a refused proof can be renewed at all.
+    pub(super) fn renewable(&self) -> bool {
+        matches!(self.credential, Credential::Jwt(_))
+    }
+
+    /// A token of the RingCentral platform, for its own API.
+    pub(super) async fn platform_token(&self, wire: &Wire) -> Result<(SecretString, &PlatformSettings), Error> {
+        let Credential::Jwt(platform) = &self.credential else {
+            return Err(Error::Forbidden("there are no RingCentral credentials".to_owned()));
+        };
+        let mut held = self.held.lock().await;
+        let token = self.platform(&mut held, platform, wire).await?;
+        Ok((token, platform))
+    }
+
+    fn api_token(&self) -> Proof {
+        match &self.credential {
+            Credential::ApiToken(token) => Proof::ApiToken(token.clone()),
+            Credential::Jwt(_) => Proof::ApiToken(SecretString::default()),
+        }
+    }
+
+    async fn renew(&self, held: &mut Held, platform: &PlatformSettings, wire: &Wire) -> Result<Proof, Error> {
+        if let Some(refresh) = held.refresh.take() {
+            self.count(held)?;
+            let form = [("refresh_token", refresh.expose_secret()), ("rcTokenType", "Bearer")];
+            let url = format!("{}/api/auth/token/refresh", self.base_url);
+            match wire.form("refreshToken", &url, &form, None).await {
+                Ok(answer) => return self.keep(held, &answer),
+                // RingCX has forgotten the refresh token: start again with the JWT.
+                Err(Error::Unauthorized(_) | Error::Forbidden(_) | Error::NotFound | Error::Rejected { .. }) => {}
+                Err(error) => {
+                    held.refresh = Some(refresh);
+                    return Err(error);
+                }
+            }
+        }
+        let url = format!("{}/api/auth/login/rc/accesstoken?includeRefresh=true", self.base_url);
+        for fresh in [false, true] {
+            if fresh {
+                held.platform = None;
+            }
+            let token = self.platform(held, platform, wire).await?;
+            self.count(held)?;
+            // Secrets go into the body: a query string ends up in logs.
+            let form = [("rcAccessToken", token.expose_secret()), ("rcTokenType", "Bearer")];
+            match wire.form("exchangeToken", &url, &form, None).await {
+                Err(Error::Unauthorized(_)) if !fresh => {}
+                answer => return self.keep(held, &answer?),
+            }
+        }
+        Err(Error::Unauthorized("RingCX refused the RingCentral token".to_owned()))
+    }
+
+    async fn platform(
+        &self, held: &mut Held, settings: &PlatformSettings, wire: &Wire,
+    ) -> Result<SecretString, Error> {
+        let now = self.clock.now();
+        if let Some(token) = held.platform.as_ref().filter(|token| now < token.renew_at) {
+            return Ok(token.token.clone());
+        }
+        let fresh = oauth::grant(wire, settings, now).await?;
+        let token = fresh.token.clone();
+        held.platform = Some(fresh);
+        Ok(token)
+    }
+
+    fn keep(&self, held: &mut Held, answer: &Value) -> Result<Proof, Error> {
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let Some(access) = text("accessToken") else {
+            return Err(Error::Garbled { maybe_applied: false, message: "a token answer without accessToken".to_owned() });
+        };
+        let now = self.clock.now();
+        let life = expiry(access)
+            .map_or(LIFE, |end| Duration::from_secs(u64::try_from(end - now.as_second()).unwrap_or_default()));
+        let margin = MARGIN.min(life / 5);
+        held.generation += 1;
+        held.refresh = text("refreshToken").map(SecretString::from);
+        let token = SecretString::from(access);
+        held.access = Some(Access { token: token.clone(), renew_at: now + (life - margin) });
+        Ok(Proof::Bearer(token, held.generation))
+    }
+
+    /// Counts an exchange or a refresh; beyond what RingCX allows, says how long to wait.
+    fn count(&self, held: &mut Held) -> Result<(), Error> {
+        let now = Instant::now();
+        let minute = Duration::from_secs(60);
+        while held.sent.front().is_some_and(|at| now.duration_since(*at) >= minute) {
+            held.sent.pop_front();
+        }
+        if held.sent.len() >= self.per_minute {
+            let oldest = held.sent.front().copied().unwrap_or(now);
+            return Err(Error::Limited { after: minute.saturating_sub(now.duration_since(oldest)) });
+        }
+        held.sent.push_back(now);
+        Ok(())
+    }
+}
+
+/// The end of a token that happens to be a readable JWT, in seconds since the epoch.
+fn expiry(token: &str) -> Option<i64> {
+    let claims = base64url(token.split('.').nth(1)?)?;
+    serde_json::from_slice::<Value>(&claims).ok()?.get("exp")?.as_i64()
+}
+
+/// Bytes of base64 without padding (RFC 4648 §5).
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in text.bytes().filter(|b| *b != b'=') {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
+}
+
+/// The wire and the tokens together, as the transport shares them.
+pub(super) type SharedTokens = Arc<Tokens>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_token_is_read_if_it_is_a_jwt() {
+        // {"alg":"none"} . {"exp":1700000000}
+        assert_eq!(expiry("eyJhbGciOiJub25lIn0.eyJleHAiOjE3MDAwMDAwMDB9.x"), Some(1_700_000_000));
+        assert_eq!(expiry("opaque"), None);
+        assert_eq!(expiry("a.b!.c"), None);
+    }
+}

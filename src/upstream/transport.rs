@@ -1,0 +1,246 @@
+//! The one place that sends: token, budget, retry, and the meaning of the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, RequestBuilder, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::budget::Budget;
+use super::error::{Error, Raw, meaning};
+use super::metrics;
+use super::model::Lane;
+use super::settings::{PlatformSettings, RingCxSettings, identity};
+use super::token::{Credential, Proof, SharedTokens, Tokens};
+use crate::clock::Clock;
+
+/// How often a read is tried in all.
+const TRIES: u32 = 3;
+
+/// The longest that a read waits out a penalty by itself; beyond that the caller is told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The connection to one RingCX identity: shared by the tenants that use the same credential.
+pub struct Transport {
+    wire: Wire,
+    tokens: SharedTokens,
+    budget: Arc<dyn Budget>,
+    base: Url,
+}
+
+/// One call, before it is sent.
+pub(super) struct Call<'a> {
+    /// Its name in the interface description, in metrics and in logs.
+    pub(super) operation: &'static str,
+    pub(super) method: Method,
+    /// Path segments after the host, each escaped here.
+    pub(super) path: &'a [&'a str],
+    pub(super) query: &'a [(&'a str, String)],
+    pub(super) body: Option<&'a Value>,
+    pub(super) lane: Lane,
+    pub(super) give_up_at: Option<tokio::time::Instant>,
+}
+
+impl Transport {
+    /// A connection with these settings. Sends nothing yet.
+    ///
+    /// # Errors
+    /// When the credentials are missing, the URL is none, or TLS cannot be set up; one sentence says which.
+    pub fn new(
+        ringcx: &RingCxSettings, platform: Option<&PlatformSettings>, budget: Arc<dyn Budget>, clock: Clock,
+    ) -> Result<Self, String> {
+        let credential = match (&ringcx.api_token, platform) {
+            (Some(token), _) => Credential::ApiToken(token.clone()),
+            (None, Some(platform)) => Credential::Jwt(platform.clone()),
+            (None, None) => return Err("there is neither ringcx.api_token nor a ringcentral section".to_owned()),
+        };
+        let base = Url::parse(&ringcx.base_url).map_err(|error| format!("ringcx.base_url: {error}"))?;
+        let wire = Wire::new(ringcx.request_timeout.as_duration()).map_err(|error| format!("TLS: {error}"))?;
+        Ok(Self { wire, tokens: Arc::new(Tokens::new(ringcx, credential, clock)), budget, base })
+    }
+
+    /// The name of the budget of these credentials: tenants with the same one share a [`Transport`].
+    pub fn identity(ringcx: &RingCxSettings, platform: Option<&PlatformSettings>) -> String {
+        let secret = match (&ringcx.api_token, platform) {
+            (Some(token), _) => token.expose_secret().to_owned(),
+            (None, Some(platform)) => format!("{}\n{}", platform.client_id, platform.jwt.expose_secret()),
+            (None, None) => String::new(),
+        };
+        identity(&ringcx.base_url, &secret)
+    }
+
+    /// Sends a call and gives its answer a meaning. Reads are tried again; changes never, except after a refused token.
+    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Value, Error> {
+        let mut renewed = false;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let proof = self.tokens.proof(&self.wire).await?;
+            if let Err(wait) = self.budget.acquire(call.lane, call.give_up_at).await {
+                return Err(Error::Limited { after: wait });
+            }
+            let error = match self.attempt(call, &proof).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let reads = call.method == Method::GET;
+            match &error {
+                Error::Unauthorized(_) if !renewed && self.tokens.renewable() => {
+                    renewed = true;
+                    self.tokens.refused(&proof).await;
+                }
+                Error::Limited { after } => {
+                    self.budget.penalise(*after);
+                    if !reads || tries >= TRIES || *after > PATIENCE {
+                        return Err(error);
+                    }
+                }
+                Error::Unavailable { .. } | Error::Garbled { .. } if reads && tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(100) * tries).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// A token of the RingCentral platform and the way there.
+    pub(super) async fn platform(&self) -> Result<(&Wire, SecretString, String), Error> {
+        let (token, settings) = self.tokens.platform_token(&self.wire).await?;
+        Ok((&self.wire, token, settings.base_url.trim_end_matches('/').to_owned()))
+    }
+
+    async fn attempt(&self, call: &Call<'_>, proof: &Proof) -> Result<Value, Error> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(call.path);
+        }
+        let mut request = self.wire.client.request(call.method.clone(), url);
+        if !call.query.is_empty() {
+            request = request.query(call.query);
+        }
+        request = match proof {
+            Proof::ApiToken(token) => request.header("X-Auth-Token", token.expose_secret()),
+            Proof::Bearer(token, _) => request.bearer_auth(token.expose_secret()),
+        };
+        if let Some(body) = call.body {
+            request = request.json(body);
+        }
+        self.wire.exchange(call.operation, request, call.method != Method::GET).await
+    }
+}
+
+/// The HTTP client, and how its answers are read.
+pub(super) struct Wire {
+    client: reqwest::Client,
+}
+
+/// Client authentication of the OAuth token request.
+pub(super) struct Basic<'a> {
+    pub(super) user: &'a str,
+    pub(super) password: &'a SecretString,
+}
+
+impl Wire {
+    fn new(timeout: Duration) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("ringcx-scim/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(5).min(timeout))
+            .timeout(timeout)
+            // A redirect would carry the credential to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { client })
+    }
+
+    /// Posts a form; nothing in it reaches a log.
+    pub(super) async fn form(
+        &self, operation: &'static str, url: &str, form: &[(&str, &str)], basic: Option<Basic<'_>>,
+    ) -> Result<Value, Error> {
+        let mut request = self.client.post(url).form(form);
+        if let Some(basic) = basic {
+            request = request.basic_auth(basic.user, Some(basic.password.expose_secret()));
+        }
+        self.exchange(operation, request, false).await
+    }
+
+    /// Gets a URL with a bearer token.
+    pub(super) async fn get_bearer(
+        &self, operation: &'static str, url: &str, token: &SecretString,
+    ) -> Result<Value, Error> {
+        self.exchange(operation, self.client.get(url).bearer_auth(token.expose_secret()), false).await
+    }
+
+    async fn exchange(&self, operation: &'static str, request: RequestBuilder, changes: bool) -> Result<Value, Error> {
+        let begun = Instant::now();
+        let answer = self.read(request.header("Accept", "application/json"), changes).await;
+        let outcome = answer.as_ref().map_or_else(outcome, |_| "ok");
+        let took = begun.elapsed();
+        metrics::call(operation, outcome, took);
+        tracing::debug!(operation, outcome, duration_ms = took.as_millis(), "upstream call");
+        answer
+    }
+
+    async fn read(&self, request: RequestBuilder, changes: bool) -> Result<Value, Error> {
+        #[expect(clippy::disallowed_methods, reason = "this is the place that sends")]
+        let sent = request.send().await;
+        let response = sent.map_err(|error| lost(&error, changes))?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let content_type = header("content-type").unwrap_or_default();
+        let date = header("date");
+        let retry_after = header("retry-after").and_then(|text| pause(&text, date.as_deref()));
+        let retry_after = retry_after.or_else(|| Some(Duration::from_secs(header("x-rate-limit-window")?.parse().ok()?)));
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|error| lost(&error, changes))?;
+        meaning(&Raw { status, content_type: &content_type, retry_after, body: &body }, changes)
+    }
+}
+
+/// What a failed exchange means: only a connection that never stood leaves no doubt.
+fn lost(error: &reqwest::Error, changes: bool) -> Error {
+    let (maybe_applied, what) = if error.is_connect() {
+        (false, "RingCX could not be reached.")
+    } else if error.is_timeout() {
+        (changes, "RingCX did not answer in time.")
+    } else {
+        (changes, "The connection to RingCX broke.")
+    };
+    Error::Unavailable { maybe_applied, message: what.to_owned() }
+}
+
+/// `Retry-After`: seconds, or a date, which is compared with the answer's own `Date` (RFC 9110 §10.2.3).
+fn pause(text: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+    let wait = at(text)?.as_second() - at(date?)?.as_second();
+    Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default()))
+}
+
+fn outcome(error: &Error) -> &'static str {
+    match error {
+        Error::Unauthorized(_) => "unauthorized",
+        Error::Forbidden(_) => "forbidden",
+        Error::NotFound => "not_found",
+        Error::Conflict(_) => "conflict",
+        Error::Limited { .. } => "limited",
+        Error::Rejected { .. } => "rejected",
+        Error::Unavailable { .. } => "unavailable",
+        Error::Garbled { .. } => "garbled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(pause("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(pause("Sun, 06 Nov 1994 08:50:07 GMT", date), Some(Duration::from_secs(30)));
+        assert_eq!(pause("Sun, 06 Nov 1994 08:49:00 GMT", date), Some(Duration::ZERO));
+        assert_eq!(pause("soon", date), None);
+    }
+}
