@@ -1,6 +1,6 @@
 //! POST and PUT bodies: from what a client sent to a checked [`Resource`].
 //!
-//! Start with [`create`]. Reading is tolerant (see [`quirks`](super::quirks)) in what has only one sensible meaning, and refuses
+//! Start with [`create`]. Reading is tolerant (see [`quirks`]) in what has only one sensible meaning, and refuses
 //! the rest with the attribute's path, the value, the reason and the fix.
 
 use serde_json::Value;
@@ -17,6 +17,18 @@ pub use members::{Member, MemberKind, members};
 pub(super) use members::{is_members, member_list};
 
 /// Reads the body of a POST.
+///
+/// ```
+/// use ringcx_scim::scim::{Rules, check, schema};
+/// use serde_json::json;
+///
+/// let body = json!({"userName": "jo@b.com", "ACTIVE": "False", "title": null, "emails": {"value": "jo@b.com"}});
+/// let user = check::create(&schema::USER, body, &Rules::default())?;
+/// assert_eq!(user.flag("active"), Some(false));
+/// assert_eq!(user.get("title"), None);
+/// assert_eq!(user.get("emails"), Some(&json!([{"value": "jo@b.com"}])));
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -35,6 +47,18 @@ pub fn create(ty: &ResourceType, body: Value, rules: &Rules) -> Result<Resource,
 /// Core attributes missing from the body are cleared (RFC 7644 §3.5.1). An absent extension, and absent `roles`, `entitlements`,
 /// `active` and `externalId`, leave what is stored: clients that build the body from their own model know nothing of them. An
 /// explicit `null` or `[]` clears. Read-only attributes are ignored whatever they hold.
+///
+/// ```
+/// use ringcx_scim::scim::{Rules, check, schema};
+/// use serde_json::json;
+///
+/// let rules = Rules::default();
+/// let stored = check::create(&schema::USER, json!({"userName": "jo", "title": "Guide", "roles": ["USER"]}), &rules)?;
+/// let user = check::replace(&schema::USER, &stored, json!({"userName": "jo"}), &rules)?;
+/// assert_eq!(user.get("title"), None);
+/// assert_eq!(user.get("roles"), stored.get("roles"));
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -135,6 +159,10 @@ impl Incoming {
                 reader.unknown(key)?;
                 continue;
             };
+            if reader.rules.strict() && quirks::key_is_path(&key, &at) {
+                reader.unknown(key)?;
+                continue;
+            }
             match (at.attribute, at.extension) {
                 (None, Some(extension)) => self.extension(extension, value, reader)?,
                 (None, None) => {}

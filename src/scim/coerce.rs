@@ -9,9 +9,11 @@ use super::schema::{Attribute, Constraint, Kind, Resolved};
 use super::{Error, Object, Resource, Rules, ScimType, quirks};
 
 /// Most elements of a list; `members` is not read here.
-const MAX_ELEMENTS: usize = 1000;
-/// Longest text in bytes; a photo in a data URI still fits.
-const MAX_TEXT: usize = 256 * 1024;
+pub(super) const MAX_ELEMENTS: usize = 1000;
+/// Longest text in bytes. Names and addresses become keys of indexes, and those of PostgreSQL end at 2700 bytes.
+const MAX_TEXT: usize = 1024;
+/// Longest reference or certificate in bytes; a photo in a data URI still fits.
+const MAX_DATA: usize = 256 * 1024;
 /// Deepest nesting of a body. The deepest valid one has five levels.
 const MAX_DEPTH: usize = 32;
 
@@ -86,8 +88,9 @@ impl<'a> Reader<'a> {
 
     /// Skips, or refuses, an attribute outside the schema.
     pub(super) fn unknown(&mut self, path: String) -> Result<(), Error> {
-        if self.rules.strict() || (self.rules.strict_paths && !quirks::foreign_urn(&path)) {
-            let path = super::error::quoted(&path);
+        let in_body = self.unknown == ScimType::InvalidSyntax;
+        if self.rules.strict() || (self.rules.strict_paths && !(in_body && quirks::foreign_urn(&path))) {
+            let path = super::error::quoted_path(&path);
             return Err(Error::of(
                 self.unknown,
                 format!("{path} is not an attribute of the schema; see /Schemas."),
@@ -183,7 +186,9 @@ impl<'a> Reader<'a> {
             other => return Err(wrong_type(at, attribute, &other, "an object")),
         };
         if tolerant {
-            quirks::unpack_role(attribute, &mut object);
+            quirks::unpack_role(attribute, &mut object).map_err(|why| {
+                Error::invalid_value(format!("{at} {why}; send the name of the role as value."))
+            })?;
         }
         let mut parts = Vec::with_capacity(object.len());
         for (key, value) in object {
@@ -227,13 +232,8 @@ impl<'a> Reader<'a> {
                 .map_err(|other| wrong_type(at, attribute, &other, "text"))?,
             (kind, other) => return Err(wrong_type(at, attribute, &other, kind.as_str())),
         };
-        if let Value::String(text) = &read
-            && text.len() > MAX_TEXT
-        {
-            let length = text.len();
-            return Err(Error::invalid_value(format!(
-                "{at} is {length} bytes long; send at most {MAX_TEXT}."
-            )));
+        if let Value::String(text) = &read {
+            check_text(at, attribute, text)?;
         }
         self.constrain(at, attribute, read)
     }
@@ -260,6 +260,21 @@ impl<'a> Reader<'a> {
         };
         Err(Error::invalid_value(format!("{at}{} {reason}.", offending(attribute, &value))))
     }
+}
+
+/// Refuses what could not be stored.
+fn check_text(at: At, attribute: &Attribute, text: &str) -> Result<(), Error> {
+    let most = if attribute.kind == Kind::String { MAX_TEXT } else { MAX_DATA };
+    if text.len() > most {
+        let length = text.len();
+        return Err(Error::invalid_value(format!("{at} is {length} bytes long; send at most {most}.")));
+    }
+    if text.contains('\0') {
+        return Err(Error::invalid_value(format!(
+            "{at} contains the character NUL, which cannot be stored; leave it out."
+        )));
+    }
+    Ok(())
 }
 
 /// The value in the form its constraint wants, or back.

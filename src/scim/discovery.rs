@@ -190,6 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn discovery_documents_as_reviewers_read_them() {
+        insta::assert_json_snapshot!(
+            "service_provider_config",
+            service_provider_config(BASE, &Limits::default())
+        );
+        insta::assert_json_snapshot!("resource_types", resource_types(BASE));
+        insta::assert_json_snapshot!("schemas", schemas(BASE));
+    }
+
+    #[test]
     fn extension_attributes_are_flat_scalars() {
         let all = schemas(BASE);
         for attribute in find(&all, "id", urn::RINGCX_USER)["attributes"].as_array().unwrap() {

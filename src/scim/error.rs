@@ -86,6 +86,13 @@ impl Error {
     }
 
     /// The body of the answer. `status` is a string (RFC 7644 §3.12); the request id sits in an extension member.
+    ///
+    /// ```
+    /// use ringcx_scim::scim::Error;
+    ///
+    /// let body = Error::no_target("no element of emails matches").to_body("req-1");
+    /// assert_eq!((body["status"].as_str(), body["scimType"].as_str()), (Some("400"), Some("noTarget")));
+    /// ```
     pub fn to_body(&self, request_id: &str) -> Value {
         let mut body = Object::new();
         body.insert("schemas".to_owned(), json!([urn::ERROR]));
@@ -101,10 +108,21 @@ impl Error {
 
 /// Longest piece of a client's value that an error repeats.
 const SHOWN: usize = 60;
+/// Longest piece of a path; the URN of an extension takes 55.
+const SHOWN_PATH: usize = 110;
 
 /// A client's text as an error repeats it: quoted, escaped, cut.
 pub(super) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+    quoted_to(text, SHOWN)
+}
+
+/// A client's path or attribute name as an error repeats it.
+pub(super) fn quoted_path(text: &str) -> String {
+    quoted_to(text, SHOWN_PATH)
+}
+
+fn quoted_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}...", text.get(..end).unwrap_or_default()),
     }

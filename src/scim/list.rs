@@ -32,6 +32,14 @@ impl ListQuery {
     ///
     /// `startIndex` below 1 is 1, a negative `count` is 0 (RFC 7644 §3.4.2.4), and `count` is capped at `max_results`.
     ///
+    /// ```
+    /// use ringcx_scim::scim::list::ListQuery;
+    ///
+    /// let query = ListQuery::parse([("startIndex", "0"), ("count", "5000"), ("aadOptscim062020", "")], 200)?;
+    /// assert_eq!((query.start_index, query.count), (1, 200));
+    /// # Ok::<(), ringcx_scim::scim::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// 400 `invalidValue` when `startIndex` or `count` is not a number.
@@ -83,7 +91,7 @@ impl ListQuery {
     fn take(&mut self, name: &str, value: &Value, max_results: u64) -> Result<(), Error> {
         match name {
             "startIndex" => {
-                self.start_index = number(name, value)?.map_or(self.start_index, |number| number.max(1))
+                self.start_index = number(name, value)?.map_or(self.start_index, |number| number.max(1));
             }
             "count" => self.count = number(name, value)?.unwrap_or(self.count).min(max_results),
             "filter" => self.filter = text(value),

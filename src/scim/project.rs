@@ -49,6 +49,18 @@ impl Projection {
     /// Reads the two parameters. Unknown names are ignored. RFC 7644 §3.9 makes the parameters exclusive of each other; where a
     /// client sends both, `attributes` wins, since it shows least.
     ///
+    /// ```
+    /// use ringcx_scim::scim::project::Projection;
+    /// use ringcx_scim::scim::schema::USER;
+    /// use serde_json::{Value, json};
+    ///
+    /// let full = json!({"id": "1", "userName": "jo", "name": {"givenName": "Jo", "familyName": "B"}});
+    /// let projection = Projection::parse(&USER, Some("name.givenName"), None)?;
+    /// let shown = projection.apply(&USER, full.as_object().unwrap().clone());
+    /// assert_eq!(Value::Object(shown), json!({"id": "1", "name": {"givenName": "Jo"}}));
+    /// # Ok::<(), ringcx_scim::scim::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// 400 `invalidValue` for a parameter of unreasonable length.
@@ -190,6 +202,8 @@ fn retain_subs(value: &mut Value, keep: impl Fn(&str) -> bool + Copy) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "`json!` values read best by value")]
+
     use serde_json::json;
 
     use super::*;

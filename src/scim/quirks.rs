@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::schema::{Attribute, Kind};
+use super::schema::{Attribute, Kind, Resolved};
 use super::{Compatibility, Object, Rules, urn};
 
 /// Booleans as text, in any case.
@@ -87,28 +87,40 @@ pub(super) fn sub_attribute_alias(attribute: &'static Attribute, key: &str) -> O
 /// Entra's `AppRoleAssignmentsComplex` and `SingleAppRoleAssignment` send
 /// `{"value": "{\"id\":\"...\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"}`: the role is its `value`, else its `displayName`.
 ///
+/// An error when the text begins like such a document and names no role: taking it for a name would record access that nobody
+/// has.
+///
 /// Test: `entra_roles_json_string_in_value`.
-pub(super) fn unpack_role(attribute: &Attribute, object: &mut Object) {
+pub(super) fn unpack_role(attribute: &Attribute, object: &mut Object) -> Result<(), &'static str> {
     if !matches!(attribute.name, "roles" | "entitlements") {
-        return;
+        return Ok(());
     }
-    let Some(Value::String(text)) = object.get("value") else { return };
-    let Some(inner) = json_object(text) else { return };
+    let Some(Value::String(text)) = object.get("value") else { return Ok(()) };
+    if !text.trim_start().starts_with('{') {
+        return Ok(());
+    }
+    let inner: Object = serde_json::from_str(text).map_err(|_| "is JSON in a text and cannot be parsed")?;
     let text_of = |name: &str| inner.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
-    let Some(value) = text_of("value").or_else(|| text_of("displayName")) else { return };
+    let Some(value) = text_of("value").or_else(|| text_of("displayName")) else {
+        return Err("is JSON in a text that has neither value nor displayName");
+    };
     if let Some(display) = text_of("displayName").or_else(|| text_of("display"))
         && !object.contains_key("display")
     {
         object.insert("display".to_owned(), Value::from(display));
     }
     object.insert("value".to_owned(), Value::from(value));
+    Ok(())
 }
 
-fn json_object(text: &str) -> Option<Object> {
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
-    serde_json::from_str(text).ok()
+/// Whether a key of an object is used like a path: dotted, with a value filter, or an attribute of an extension without its object.
+///
+/// Entra's newer PATCH shape sends `name.givenName` and `urn:...:User:employeeNumber` as keys; stored as they are, the update would
+/// be lost without a word. The RFCs know paths only in `path`, and `strict` refuses them elsewhere.
+///
+/// Test: `strict_refuses_paths_as_keys`.
+pub(super) fn key_is_path(key: &str, at: &Resolved) -> bool {
+    at.sub.is_some() || (at.attribute.is_some() && (at.extension.is_some() || key.contains([':', '['])))
 }
 
 /// Whether `schemas` contradicts the resource type: it names another one and not this one.
@@ -130,7 +142,7 @@ pub(super) fn schemas_contradict(schemas: &Value, own: &str) -> bool {
 /// Whether an unknown key looks like the URN of a schema we do not have.
 ///
 /// A sample of Entra's documentation lacks a colon in the enterprise URN (`...2.0User`); other vendors add their own. Such keys
-/// are skipped even where unknown attributes are refused, save under `strict`.
+/// are skipped in a body even where unknown attributes are refused, save under `strict`.
 ///
 /// Test: `unknown_urn_keys_are_ignored`.
 pub(super) fn foreign_urn(key: &str) -> bool {
@@ -195,5 +207,33 @@ pub(super) fn quoted_literal_fits(kind: Kind, text: &str) -> bool {
         Kind::Boolean => boolean_text(text).is_some(),
         Kind::Integer | Kind::Decimal => text.trim().parse::<f64>().is_ok(),
         Kind::String | Kind::DateTime | Kind::Binary | Kind::Reference | Kind::Complex => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// The Rust files below a folder.
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    #[test]
+    fn every_quirk_names_its_tests() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scim");
+        let text: String = sources(&folder).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        let own = include_str!("quirks.rs").split("#[cfg(test)]").next().unwrap();
+        let functions = own.matches("\npub(super) fn ").count();
+        let mut quirks_with_tests = 0;
+        for line in own.lines().filter(|line| line.starts_with("/// Test: ")) {
+            quirks_with_tests += 1;
+            for name in line.split('`').skip(1).step_by(2) {
+                assert!(text.contains(&format!("fn {name}()")), "there is no test {name}");
+            }
+        }
+        assert_eq!(quirks_with_tests, functions);
     }
 }

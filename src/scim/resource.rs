@@ -1,16 +1,26 @@
 //! A checked resource, as it is stored and compared.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::fold::strip_prefix;
 use super::schema::EXTENSION_URNS;
 use super::{Error, Object, urn};
 
-/// A checked resource: names as the schema spells them, values of the right type, extension attributes in an object under the
-/// full URN. Absent attributes are absent, never `null`, `""` or `[]`. It holds no `schemas`, `id`, `meta`, `groups`, `members`
-/// or other read-only attribute and no password; those are joined when the resource is shown.
-#[derive(Clone, Debug, PartialEq, Default)]
+/// A checked resource: names as the schema spells them, values of the right type.
+///
+/// Extension attributes sit in an object under the full URN. Absent attributes are absent, never `null`, `""` or `[]`. It holds no `schemas`, `id`, `meta`, `groups`, `members`
+/// or other read-only attribute and no password; those are joined when the resource is shown. `Debug` shows names, never values.
+#[derive(Clone, PartialEq, Default)]
 pub struct Resource(Object);
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resource")?;
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// Where a textual path leads: the extension's URN, the attribute, the sub-attribute.
 struct Location<'p> {

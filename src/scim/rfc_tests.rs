@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::patch::{MemberChange, PatchOp, apply, split_members};
+use super::patch::{MemberChange, PatchOp, apply, member_matches, split_members};
 use super::schema::{GROUP, ResourceType, USER};
 use super::{Error, Member, Object, Resource, Rules, check, filter};
 
@@ -81,7 +81,9 @@ impl Example {
                 let (op, changes) =
                     if self.r#type == "Group" { split_members(&op, &rules)? } else { (op, Vec::new()) };
                 let patched = apply(ty, &stored, &op, &rules)?;
-                changes.into_iter().for_each(|change| apply_change(&mut members, change));
+                for change in changes {
+                    apply_change(&mut members, change);
+                }
                 patched.resource
             }
         };
@@ -110,16 +112,7 @@ pub(super) fn apply_change(members: &mut Vec<String>, change: MemberChange) {
         }
         MemberChange::Remove(list) => members.retain(|id| !list.contains(id)),
         MemberChange::RemoveAll => members.clear(),
-        MemberChange::RemoveWhere(filter) => {
-            let full = |id: &String| {
-                json!({"members": [{"value": id, "type": "User"}]}).as_object().unwrap().clone()
-            };
-            let path = filter::Filter::ValuePath(
-                filter::AttrPath { urn: None, name: "members".to_owned(), sub: None },
-                Box::new(filter),
-            );
-            members.retain(|id| !filter::matches(&GROUP, &path, &full(id)));
-        }
+        MemberChange::RemoveWhere(filter) => members.retain(|id| !member_matches(&filter, id, None, false)),
         MemberChange::Replace(list) => *members = ids(list).collect(),
     }
 }

@@ -20,7 +20,7 @@ pub enum Compatibility {
     Onelogin,
     /// JumpCloud.
     Jumpcloud,
-    /// PingOne and PingFederate.
+    /// PingOne and `PingFederate`.
     Ping,
     /// The RFCs to the letter.
     Strict,

@@ -7,6 +7,9 @@ use crate::scim::fold::strip_prefix;
 use crate::scim::resource::is_empty;
 use crate::scim::{Error, Object, Rules, urn};
 
+/// Longest id of a member in bytes; those issued here have 36.
+const MAX_ID: usize = 256;
+
 /// What a member is, as far as the client said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemberKind {
@@ -41,6 +44,16 @@ pub struct Member {
 }
 
 /// The `members` of a group body: `None` when it has no such attribute, an empty list when it says "nobody".
+///
+/// ```
+/// use ringcx_scim::scim::{Rules, check};
+/// use serde_json::json;
+///
+/// let members = check::members(&json!({"members": [{"value": "2819c223"}]}), &Rules::default())?;
+/// assert_eq!(members.map(|list| list.len()), Some(1));
+/// assert_eq!(check::members(&json!({}), &Rules::default())?, None);
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -99,6 +112,9 @@ fn from_object(object: &Object, index: usize) -> Result<Member, Error> {
     // `$ref` ends in the id (RFC 7643 §2.3.7), for the client that sends nothing else.
     let id = text("value")
         .or_else(|| reference.as_deref()?.trim_end_matches('/').rsplit('/').next().map(str::to_owned));
+    if id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
+        return Err(Error::invalid_value(format!("members[{index}] has an id of more than {MAX_ID} bytes.")));
+    }
     let Some(id) = id else {
         return Err(Error::invalid_value(format!(
             "members[{index}] has no value; send the id of the member there."

@@ -1,5 +1,7 @@
 //! Bodies of POST and PUT, as clients really send them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` values read best by value")]
+
 use serde_json::json;
 
 use super::*;
@@ -156,7 +158,7 @@ fn entra_primary_string_and_single_primary() {
 #[test]
 fn role_shapes() {
     let check = |sent: Value, expected: Value| {
-        assert_eq!(created(json!({"roles": sent.clone()})), json!({"roles": expected}), "{sent}")
+        assert_eq!(created(json!({"roles": sent.clone()})), json!({"roles": expected}), "{sent}");
     };
     check(json!("USER"), json!([{"value": "USER"}]));
     check(json!(["USER", {"value": "X"}]), json!([{"value": "USER"}, {"value": "X"}]));
@@ -176,8 +178,11 @@ fn entra_roles_json_string_in_value() {
         json!({"value": "Admin", "display": "The admin"}),
     );
     check(r#"{"id":"1","displayName":"Admin"}"#, json!({"value": "Admin", "display": "Admin"}));
-    check("{not json", json!({"value": "{not json"}));
-    check(r#"{"id":"1"}"#, json!({"value": r#"{"id":"1"}"#}));
+    for sent in ["{not json", r#"{"id":"1"}"#] {
+        let error = refused(json!({"roles": [{"value": sent}]}));
+        assert_eq!(error.scim_type, Some(ScimType::InvalidValue), "{sent}");
+        assert!(error.detail.starts_with("roles[0] is JSON"), "{error}");
+    }
 }
 
 #[test]
@@ -296,7 +301,13 @@ fn limits_have_errors_of_their_own() {
     assert!(refused(json!({"other": deep})).detail.contains("levels"));
     let many: Vec<Value> = (0..1001).map(|n| json!({"value": n.to_string()})).collect();
     assert!(refused(json!({"emails": many})).detail.contains("1001 elements"));
-    assert!(refused(json!({"title": "x".repeat(300_000)})).detail.contains("title is 300000 bytes"));
+    assert!(refused(json!({"title": "x".repeat(1025)})).detail.contains("title is 1025 bytes"));
+    assert!(
+        refused(json!({"photos": [{"value": "x".repeat(300_000)}]}))
+            .detail
+            .contains("photos[0].value is 300000 bytes")
+    );
+    assert!(refused(json!({"title": "a\u{0}b"})).detail.contains("NUL"));
 }
 
 #[test]
@@ -312,6 +323,18 @@ fn strict_takes_no_liberties() {
     assert!(
         create(&USER, with_name(json!({"schemas": core, "title": null, "emails": []})), &strict()).is_ok()
     );
+}
+
+#[test]
+fn strict_refuses_paths_as_keys() {
+    let department = format!("{}:department", urn::ENTERPRISE_USER);
+    for key in ["name.givenName", "manager", &department, "urn:ietf:params:scim:schemas:core:2.0:User:title"]
+    {
+        assert!(create(&USER, with_name(json!({key: "x"})), &rules()).is_ok(), "{key}");
+        let error =
+            create(&USER, with_name(json!({"schemas": [urn::USER], key: "x"})), &strict()).unwrap_err();
+        assert!(error.detail.contains(key), "{error}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Number, Value};
 
 use super::{AttrPath, CompareOp, CompareValue, Filter};
-use crate::scim::error::quoted;
+use crate::scim::error::{quoted, quoted_path};
 use crate::scim::fold::fold;
 use crate::scim::schema::{Attribute, Kind, Resolved, ResourceType};
 use crate::scim::{Error, quirks};
@@ -129,7 +129,7 @@ fn node(scope: &Scope<'_>, filter: &Filter) -> Result<Node, Error> {
                 Place::Resource(_) | Place::Element(_) => {
                     return Err(Error::invalid_filter(format!(
                         "{} has no sub-attributes to filter on.",
-                        quoted(&path.to_string())
+                        quoted_path(&path.to_string())
                     )));
                 }
             }
@@ -146,7 +146,7 @@ impl Scope<'_> {
                     Error::invalid_filter(format!(
                         "filter on {} is not supported, it is no attribute of a {}; use userName, externalId, displayName, emails \
                          or another attribute that /Schemas lists.",
-                        quoted(&path.to_string()),
+                        quoted_path(&path.to_string()),
                         ty.name
                     ))
                 })?;
@@ -162,7 +162,7 @@ impl Scope<'_> {
                     .sub(&path.name)
                     .filter(|_| path.urn.is_none() && path.sub.is_none())
                     .ok_or_else(|| {
-                        let path = quoted(&path.to_string());
+                        let path = quoted_path(&path.to_string());
                         Error::invalid_filter(format!("{path} is no sub-attribute of {}.", attribute.name))
                     })?;
                 (Place::Element(sub), sub)
@@ -192,7 +192,7 @@ fn comparable(
             Ok((Place::Resource(Resolved { sub: Some(value), ..at }), value))
         }
         (Place::Resource(_) | Place::Element(_), _) => {
-            let path = quoted(&path.to_string());
+            let path = quoted_path(&path.to_string());
             Err(Error::invalid_filter(format!(
                 "{path} is complex and has no value to compare; name a sub-attribute."
             )))
@@ -206,7 +206,7 @@ fn operand(path: &AttrPath, leaf: &Attribute, op: CompareOp, value: &CompareValu
     let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
     let kind = leaf.kind;
     let refuse = |why: &str| {
-        Err(Error::invalid_filter(format!("{} is {}; {why}.", quoted(&path.to_string()), kind.as_str())))
+        Err(Error::invalid_filter(format!("{} is {}; {why}.", quoted_path(&path.to_string()), kind.as_str())))
     };
     // RFC 7644 §3.4.2.2: Boolean and Binary attributes have no order.
     if !equality && (kind == Kind::Boolean || (kind == Kind::Binary && !partial)) {
@@ -224,6 +224,9 @@ fn operand(path: &AttrPath, leaf: &Attribute, op: CompareOp, value: &CompareValu
         CompareValue::Number(number) => number.as_str().to_owned(),
         CompareValue::String(text) => text.clone(),
     };
+    if literal.contains('\0') {
+        return refuse("no value contains the character NUL");
+    }
     if !quirks::quoted_literal_fits(kind, &literal) {
         return refuse(&format!("{} does not fit it", quoted(&literal)));
     }

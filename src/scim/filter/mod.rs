@@ -37,6 +37,17 @@ impl Matcher {
 
 /// Reads a filter and checks it against the schema.
 ///
+/// ```
+/// use ringcx_scim::scim::{Rules, filter, schema};
+/// use serde_json::json;
+///
+/// let person = json!({"userName": "Jo@B.com"});
+/// let wanted = filter::parse(&schema::USER, r#"userName Eq "jo@b.com""#, &Rules::default())?;
+/// assert!(filter::matches(&schema::USER, &wanted, person.as_object().unwrap()));
+/// assert!(filter::parse(&schema::USER, "shoeSize gt 9", &Rules::default()).is_err());
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// 400 `invalidFilter` when it cannot be parsed, names no attribute of this type or a secret one, or compares what cannot be

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::path::{Target, target};
 use super::{Operation, PatchOp, Verb};
 use crate::scim::check::finish;
-use crate::scim::coerce::{At, Reader};
+use crate::scim::coerce::{At, MAX_ELEMENTS, Reader};
 use crate::scim::filter::Element;
 use crate::scim::place::{add_distinct, covers, merge, one_primary, put, set, with_holder};
 use crate::scim::resource::is_empty;
@@ -22,6 +22,19 @@ pub struct Patched {
 }
 
 /// Applies a request to what is stored. Atomic: on an error nothing has changed.
+///
+/// ```
+/// use ringcx_scim::scim::patch::{PatchOp, apply};
+/// use ringcx_scim::scim::{Rules, check, schema};
+/// use serde_json::json;
+///
+/// let rules = Rules::default();
+/// let stored = check::create(&schema::USER, json!({"userName": "jo"}), &rules)?;
+/// let operations = json!([{"op": "Add", "path": "emails[type eq \"work\"].value", "value": "jo@b.com"}]);
+/// let patched = apply(&schema::USER, &stored, &PatchOp::parse(json!({"Operations": operations}), &rules)?, &rules)?;
+/// assert_eq!(patched.resource.get("emails"), Some(&json!([{"type": "work", "value": "jo@b.com"}])));
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -81,6 +94,11 @@ impl Patcher<'_> {
         let (at, filter) = match target(self.ty, path, &mut self.reader)? {
             Target::Unknown => return Ok(()),
             Target::Resource => return self.members(verb, value),
+            Target::At(at, _)
+                if written == Written::Key && self.rules.strict() && quirks::key_is_path(path, &at) =>
+            {
+                return self.reader.unknown(path.to_owned());
+            }
             Target::At(at, filter) => (at, filter),
         };
         self.at(verb, at, filter.as_ref(), value, written)
@@ -116,7 +134,7 @@ impl Patcher<'_> {
             (_, false) => self.assign(at, attribute, value.unwrap_or_default())?,
             (_, true) => match filter {
                 Some(filter) => {
-                    self.write_selected(verb, at, attribute, filter, value.unwrap_or_default())?
+                    self.write_selected(verb, at, attribute, filter, value.unwrap_or_default())?;
                 }
                 None => self.write_list(verb, at, attribute, value.unwrap_or_default())?,
             },
@@ -240,7 +258,7 @@ impl Patcher<'_> {
             return Ok(());
         }
         let elements = self.reader.elements(at.into(), attribute, value)?;
-        self.with_list(&at, attribute, |list| {
+        let count = self.with_list(&at, attribute, |list| {
             if verb == Verb::Replace {
                 list.clear();
             }
@@ -249,7 +267,14 @@ impl Patcher<'_> {
                 written.push(add_distinct(list, attribute, element));
             }
             one_primary(list, &written);
+            list.len()
         });
+        // Many operations must not grow what one may not, nor take quadratic time.
+        if count > MAX_ELEMENTS {
+            return Err(Error::invalid_value(format!(
+                "{at} would have {count} elements; at most {MAX_ELEMENTS} are kept."
+            )));
+        }
         Ok(())
     }
 
@@ -286,15 +311,11 @@ impl Patcher<'_> {
                 Verb::Replace | Verb::Remove => quirks::replace_creates_element(self.rules),
             };
             let Some(mut element) = pairs.filter(|_| creates) else {
-                return Err(Error::no_target(format!(
-                    "no element of {attribute} matches; add it first.",
-                    attribute = list_at
-                )));
+                return Err(Error::no_target(format!("no element of {list_at} matches; add it first.")));
             };
             merge(&mut element, parts);
             self.with_list(&at, attribute, |list| {
-                let new = list.len();
-                list.push(Value::Object(element));
+                let new = add_distinct(list, attribute, Value::Object(element));
                 one_primary(list, &[new]);
             });
             return Ok(());

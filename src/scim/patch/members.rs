@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::{Operation, PatchOp, Verb};
 use crate::scim::check::{Member, is_members, member_list};
-use crate::scim::error::quoted;
+use crate::scim::error::quoted_path;
 use crate::scim::filter::{CompareOp, CompareValue, Element, Filter, options};
 use crate::scim::resource::is_empty;
 use crate::scim::schema::GROUP;
-use crate::scim::{Error, Rules};
+use crate::scim::{Error, Object, Rules};
 
 /// One change of membership.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,19 @@ pub enum MemberChange {
 
 /// Splits a group PATCH into its attribute operations and its changes of membership, each in the order of the request.
 ///
+/// ```
+/// use ringcx_scim::scim::Rules;
+/// use ringcx_scim::scim::patch::{MemberChange, PatchOp, split_members};
+/// use serde_json::json;
+///
+/// let operations = json!([{"op": "replace", "value": {"displayName": "X"}}, {"op": "remove", "path": "members[value eq \"7\"]"}]);
+/// let op = PatchOp::parse(json!({"Operations": operations}), &Rules::default())?;
+/// let (attributes, changes) = split_members(&op, &Rules::default())?;
+/// assert_eq!(attributes.len(), 1);
+/// assert_eq!(changes, [MemberChange::Remove(vec!["7".to_owned()])]);
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// 400 as [`apply`](super::apply()), naming the operation.
@@ -40,6 +53,18 @@ pub fn split_members(op: &PatchOp, rules: &Rules) -> Result<(PatchOp, Vec<Member
         changes.extend(split.change);
     }
     Ok((PatchOp { operations: rest }, changes))
+}
+
+/// Whether the filter of [`MemberChange::RemoveWhere`] selects a member.
+pub fn member_matches(filter: &Filter, id: &str, display: Option<&str>, is_group: bool) -> bool {
+    let Some(members) = GROUP.schema.attribute("members") else { return false };
+    let mut member = Object::new();
+    member.insert("value".to_owned(), Value::from(id));
+    member.insert("type".to_owned(), Value::from(if is_group { "Group" } else { "User" }));
+    if let Some(display) = display {
+        member.insert("display".to_owned(), Value::from(display));
+    }
+    Element::compile(members, filter).is_ok_and(|element| element.matches(&member))
 }
 
 /// What an operation is apart from membership, and its change of membership.
@@ -56,7 +81,9 @@ impl From<Option<MemberChange>> for Split {
 }
 
 fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
-    let Some(path) = &operation.path else { return split_object(operation, rules) };
+    let Some(path) = operation.path.as_ref().filter(|path| !GROUP.is_core_urn(path)) else {
+        return split_object(operation, rules);
+    };
     if is_members(path) {
         return Ok(change(operation.verb, operation.value.as_ref(), rules)?.into());
     }
@@ -77,7 +104,7 @@ fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
     }
     let Some(filter) = parsed.filter else { return Ok(attributes_only()) };
     if let Err(error) = Element::compile(members, &filter) {
-        return Err(Error::invalid_path(format!("path {}: {}", quoted(path), error.detail)));
+        return Err(Error::invalid_path(format!("path {}: {}", quoted_path(path), error.detail)));
     }
     if operation.verb != Verb::Remove {
         return Err(Error::mutability("members are immutable; remove the member and add another."));
@@ -134,3 +161,6 @@ fn selected_ids(filter: &Filter) -> Option<Vec<String>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

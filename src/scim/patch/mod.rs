@@ -1,6 +1,6 @@
 //! PATCH (RFC 7644 §3.5.2): reading the request; `apply` carries it out on a resource, `members` takes membership out of it.
 //!
-//! Start with [`PatchOp::parse`], then [`apply`]. A path is kept as the client wrote it and understood only against the schema,
+//! Start with [`PatchOp::parse`], then [`apply()`]. A path is kept as the client wrote it and understood only against the schema,
 //! so that every error can name the operation by its index and its path.
 
 mod apply;
@@ -8,14 +8,14 @@ mod members;
 mod path;
 
 pub use apply::{Patched, apply};
-pub use members::{MemberChange, split_members};
+pub use members::{MemberChange, member_matches, split_members};
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::coerce::check_depth;
-use super::error::quoted;
+use super::error::{quoted, quoted_path};
 use super::fold::strip_prefix;
 use super::{Error, Object, Rules, quirks, urn};
 
@@ -59,7 +59,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Operations[{}] ({}", self.index, self.verb.as_str())?;
         match &self.path {
-            Some(path) => write!(f, " {})", quoted(path)),
+            Some(path) => write!(f, " {})", quoted_path(path)),
             None => f.write_str(" without path)"),
         }
     }
@@ -139,7 +139,7 @@ impl PatchOp {
             }
             Value::Object(object)
         };
-        json!({"Operations": self.operations.iter().map(operation).collect::<Vec<_>>()}).to_string()
+        json!({"schemas": [urn::PATCH_OP], "Operations": self.operations.iter().map(operation).collect::<Vec<_>>()}).to_string()
     }
 
     /// A request from its stored text.
@@ -216,6 +216,17 @@ fn take(object: &mut Object, name: &str) -> Option<Value> {
 /// The part of a request that disables, alone; `None` when the request does not end with `active` false.
 ///
 /// For `disable_survives_bad_patch`: a bad operation beside it must not keep access open.
+///
+/// ```
+/// use ringcx_scim::scim::Rules;
+/// use ringcx_scim::scim::patch::{PatchOp, only_disable};
+/// use serde_json::json;
+///
+/// let operations = json!([{"op": "add", "path": "emails[", "value": "x"}, {"op": "Replace", "path": "active", "value": "False"}]);
+/// let op = PatchOp::parse(json!({"Operations": operations}), &Rules::default())?;
+/// assert_eq!(only_disable(&op).map(|disable| disable.len()), Some(1));
+/// # Ok::<(), ringcx_scim::scim::Error>(())
+/// ```
 pub fn only_disable(op: &PatchOp) -> Option<PatchOp> {
     let last =
         op.operations.iter().rev().find_map(|operation| Some((operation.index, sets_active(operation)?)));

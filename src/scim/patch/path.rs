@@ -3,7 +3,7 @@
 use scim_filter_parser::PatchPath;
 
 use crate::scim::coerce::Reader;
-use crate::scim::error::quoted;
+use crate::scim::error::quoted_path;
 use crate::scim::filter::{Element, options};
 use crate::scim::schema::{Resolved, ResourceType};
 use crate::scim::{Error, quirks};
@@ -32,8 +32,9 @@ pub(super) fn target(ty: &ResourceType, path: &str, reader: &mut Reader<'_>) -> 
             return Ok(Target::At(at, None));
         }
     }
-    let parsed = PatchPath::parse_with(path, &options(reader.rules))
-        .map_err(|error| Error::invalid_path(format!("path {} cannot be parsed: {error}.", quoted(path))))?;
+    let parsed = PatchPath::parse_with(path, &options(reader.rules)).map_err(|error| {
+        Error::invalid_path(format!("path {} cannot be parsed: {error}.", quoted_path(path)))
+    })?;
     let unknown = |reader: &mut Reader<'_>| reader.unknown(path.to_owned()).map(|()| Target::Unknown);
     let Some(mut at) = ty.resolve(&parsed.attr) else { return unknown(reader) };
     let Some(filter) = parsed.filter else {
@@ -43,10 +44,10 @@ pub(super) fn target(ty: &ResourceType, path: &str, reader: &mut Reader<'_>) -> 
         };
     };
     let Some(attribute) = at.attribute.filter(|each| each.multi_valued && at.sub.is_none()) else {
-        return Err(Error::invalid_path(format!("path {} filters what is not a list.", quoted(path))));
+        return Err(Error::invalid_path(format!("path {} filters what is not a list.", quoted_path(path))));
     };
     let element = Element::compile(attribute, &filter)
-        .map_err(|error| Error::invalid_path(format!("path {}: {}", quoted(path), error.detail)))?;
+        .map_err(|error| Error::invalid_path(format!("path {}: {}", quoted_path(path), error.detail)))?;
     if let Some(name) = parsed.sub {
         let alias = || quirks::sub_attribute_alias(attribute, &name).filter(|_| !reader.rules.strict());
         at.sub = attribute.sub(&name).or_else(alias);

@@ -141,6 +141,7 @@ pub enum Storage {
 
 /// One attribute or sub-attribute.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "the characteristics of RFC 7643 §7 are booleans")]
 pub struct Attribute {
     /// Name as the schema spells it.
     pub name: &'static str,

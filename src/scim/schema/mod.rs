@@ -1,8 +1,8 @@
 //! Attributes as data: what a User and a Group consist of.
 //!
 //! These tables are the only place that knows attribute names. Validation, coercion, `/Schemas`, projection, filter semantics
-//! and the mutability rules of PATCH all follow from them. To add an attribute, add a row to [`user`], [`enterprise`],
-//! [`ringcx`] or [`group`]. Not here: what an attribute means to the contact centre.
+//! and the mutability rules of PATCH all follow from them. To add an attribute, add a row to `user`, `enterprise`,
+//! `ringcx` or `group`. Not here: what an attribute means to the contact centre.
 
 mod attribute;
 mod common;
@@ -159,6 +159,14 @@ impl ResourceType {
     }
 
     /// What a textual path (`name`, `name.sub`, `urn`, `urn:name.sub`) means here, in any case and without a value filter.
+    ///
+    /// ```
+    /// use ringcx_scim::scim::schema::USER;
+    ///
+    /// let at = USER.find("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:MANAGER.value").unwrap();
+    /// assert_eq!(at.sub.map(|sub| sub.name), Some("value"));
+    /// assert!(USER.find("shoeSize").is_none());
+    /// ```
     pub fn find(&self, path: &str) -> Option<Resolved> {
         for extension in self.extensions {
             if let Some(rest) = strip_prefix(path, extension.id) {

@@ -1,0 +1,100 @@
+//! Answers: resources and lists as responses.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use crate::domain::answer::{self, Meta};
+use crate::scim::Object;
+use crate::scim::project::Projection;
+use crate::scim::schema::ResourceType;
+use crate::scim::urn;
+use crate::store::search::{FoundGroup, FoundPerson};
+
+/// The media type of every answer (RFC 7644 §3.1).
+pub(super) const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
+
+/// A response with a body of SCIM JSON.
+pub(super) fn json(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, SCIM_JSON);
+    response
+}
+
+/// A response without a body.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Adds a header, if its value can be one.
+pub(super) fn with(mut response: Response, name: HeaderName, value: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// A person as text, its version, and where it is.
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) etag: String,
+    pub(super) location: String,
+}
+
+/// A person as the client wants to see them; without a projection nothing is parsed.
+pub(super) fn user(base: &str, found: &FoundPerson, projection: &Projection, ty: &ResourceType) -> Shown {
+    let FoundPerson { person, groups } = found;
+    let etag = answer::user_etag(person.version, groups);
+    let meta = Meta { base, created: person.created, modified: person.modified, version: &etag };
+    let text = if projection.is_all() {
+        answer::user_text(&person.answer, groups, &meta)
+    } else {
+        to_text(projection.apply(ty, answer::user_object(&person.answer, &person.id, groups, &meta)))
+    };
+    Shown { text, location: format!("{base}/Users/{}", person.id), etag }
+}
+
+/// A person as a filter sees them.
+pub(super) fn user_object(base: &str, found: &FoundPerson) -> Object {
+    let FoundPerson { person, groups } = found;
+    let etag = answer::user_etag(person.version, groups);
+    let meta = Meta { base, created: person.created, modified: person.modified, version: &etag };
+    answer::user_object(&person.answer, &person.id, groups, &meta)
+}
+
+/// A group as a filter sees it.
+pub(super) fn group_object(base: &str, found: &FoundGroup) -> Object {
+    let group = &found.group;
+    let etag = answer::group_etag(group.version);
+    let meta = Meta { base, created: group.created, modified: group.modified, version: &etag };
+    let body = crate::scim::Resource::from_json(&group.body).unwrap_or_default();
+    answer::group_object(&group.id, &body, found.members.as_deref().filter(|members| !members.is_empty()), &meta)
+}
+
+/// A group as the client wants to see it.
+pub(super) fn group(base: &str, found: &FoundGroup, projection: &Projection, ty: &ResourceType) -> Shown {
+    let text = to_text(projection.apply(ty, group_object(base, found)));
+    let etag = answer::group_etag(found.group.version);
+    Shown { text, location: format!("{base}/Groups/{}", found.group.id), etag }
+}
+
+/// A list of resources that are text already (RFC 7644 §3.4.2).
+pub(super) fn list(total: u64, start_index: u64, resources: &[String]) -> String {
+    let size: usize = resources.iter().map(String::len).sum();
+    let mut text = String::with_capacity(size + resources.len() + 160);
+    text.push_str(&format!(
+        r#"{{"schemas":["{}"],"totalResults":{total},"startIndex":{start_index},"itemsPerPage":{},"Resources":["#,
+        urn::LIST_RESPONSE,
+        resources.len()
+    ));
+    text.push_str(&resources.join(","));
+    text.push_str("]}");
+    text
+}
+
+fn to_text(object: Object) -> String {
+    serde_json::Value::Object(object).to_string()
+}

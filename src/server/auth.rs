@@ -1,0 +1,179 @@
+//! Who calls: a bearer token of the tenant in whose path the request is.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::FromRequestParts;
+use axum::http::{Method, header, request::Parts};
+use subtle::ConstantTimeEq;
+
+use super::{App, Error, token};
+use crate::domain::{Actor, TenantId};
+use crate::scim::Rules;
+use crate::store::tokens::{self, Token};
+
+/// How long a token that was good is believed: a revocation takes effect everywhere within five seconds.
+const BELIEVED: Duration = Duration::from_secs(3);
+
+/// How often the time of last use is written.
+const TOUCH: Duration = Duration::from_secs(60);
+
+/// Tokens that are remembered, at most.
+const REMEMBERED: usize = 1000;
+
+/// The tenant and the credential of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) tenant: TenantId,
+    /// The tenant's base URL, without a slash at the end.
+    pub(super) base: String,
+    pub(super) rules: Rules,
+    pub(super) actor: Actor,
+}
+
+/// The id of a request, made by the outermost layer.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
+/// The tenant and the path of its base in a URL path; nothing outside every base.
+pub(super) fn tenant_of(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix('/')?;
+    if rest == "scim/v2" || rest.starts_with("scim/v2/") {
+        return Some(("default", "/scim/v2"));
+    }
+    let (name, after) = rest.split_once('/')?;
+    let is_base = after == "scim/v2" || after.starts_with("scim/v2/");
+    let end = 1 + name.len() + "/scim/v2".len();
+    (is_base && name != "default").then(|| path.get(..end).map(|base| (name, base))).flatten()
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let (name, base) = tenant_of(parts.uri.path()).ok_or_else(|| no_route(parts.uri.path()))?;
+        let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = bearer(given.ok_or_else(|| Error::unauthorized("no Authorization header"))?);
+        let token = check(app, given).await?;
+        let rules = app.tenants.get(&token.tenant).filter(|_| token.tenant.as_str() == name);
+        // A token of another tenant is answered like one that never was.
+        let rules = rules.ok_or_else(|| Error::unauthorized("token of another tenant"))?.clone();
+        let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if !reads && token.scope != "write" {
+            return Err(Error::new(403, "This token may only read; use one with scope write."));
+        }
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let base = format!("{}{base}", app.public_url);
+        Ok(Self { tenant: token.tenant, base, rules, actor: Actor { credential: token.id, request_id } })
+    }
+}
+
+/// The token with or without the word before it: Okta's "HTTP Header" sends it bare.
+fn bearer(header: &str) -> &str {
+    let header = header.trim();
+    match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => header,
+    }
+}
+
+struct Remembered {
+    token: Token,
+    believed_until: Instant,
+    touched: Instant,
+}
+
+static REMEMBER: LazyLock<Mutex<HashMap<String, Remembered>>> = LazyLock::new(Mutex::default);
+
+async fn check(app: &App, given: &str) -> Result<Token, Error> {
+    if !token::is_well_formed(given) {
+        return Err(Error::unauthorized("not one of our tokens"));
+    }
+    let hash = token::hash(given);
+    let now = app.clock.now();
+    let known = {
+        let remembered = REMEMBER.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(&hash).filter(|it| Instant::now() < it.believed_until).map(|it| it.token.clone())
+    };
+    let token = match known {
+        Some(token) => token,
+        None => look_up(app, &hash).await?,
+    };
+    if token.expires.is_some_and(|end| end <= now) {
+        return Err(Error::unauthorized("token has expired"));
+    }
+    Ok(token)
+}
+
+async fn look_up(app: &App, hash: &str) -> Result<Token, Error> {
+    let wanted = hash.to_owned();
+    let found = app.store.read(move |tx| tokens::by_hash(tx, &wanted)).await?;
+    let token = found.filter(|token| bool::from(token.hash.as_bytes().ct_eq(hash.as_bytes())));
+    let token = token.ok_or_else(|| Error::unauthorized("unknown token"))?;
+    if token.revoked.is_some() {
+        forget(hash);
+        return Err(Error::unauthorized("token is revoked"));
+    }
+    if remember(hash, &token) {
+        let (store, tenant, id, now) = (app.store.clone(), token.tenant.clone(), token.id.clone(), app.clock.now());
+        tokio::spawn(async move {
+            if let Err(error) = store.write(move |tx| tokens::touch(tx, &tenant, &id, now)).await {
+                tracing::warn!(%error, "the last use of a token was not written down");
+            }
+        });
+    }
+    Ok(token)
+}
+
+/// Remembers a good token; true when its last use is to be written down.
+fn remember(hash: &str, token: &Token) -> bool {
+    let mut remembered = REMEMBER.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    if remembered.len() >= REMEMBERED {
+        remembered.retain(|_, it| now < it.believed_until);
+    }
+    let touched = remembered.get(hash).map(|it| it.touched).filter(|at| now.duration_since(*at) < TOUCH);
+    let entry =
+        Remembered { token: token.clone(), believed_until: now + BELIEVED, touched: touched.unwrap_or(now) };
+    remembered.insert(hash.to_owned(), entry);
+    touched.is_none()
+}
+
+fn forget(hash: &str) {
+    REMEMBER.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+}
+
+/// 404 for a path that nobody serves.
+pub(super) fn no_route(path: &str) -> Error {
+    let known = "Users, Groups, ServiceProviderConfig, ResourceTypes and Schemas below a base such as /scim/v2";
+    let shown: String = path.chars().take(100).collect();
+    Error::new(404, format!("Nothing is served at {shown}; there are {known}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_names_the_tenant() {
+        for (path, tenant) in [
+            ("/scim/v2/Users", Some(("default", "/scim/v2"))),
+            ("/scim/v2", Some(("default", "/scim/v2"))),
+            ("/emea/scim/v2/Users/1", Some(("emea", "/emea/scim/v2"))),
+            ("/default/scim/v2/Users", None),
+            ("/scim/v20/Users", None),
+            ("/x/y/scim/v2/Users", None),
+            ("/", None),
+        ] {
+            assert_eq!(tenant_of(path), tenant, "{path}");
+        }
+    }
+
+    #[test]
+    fn okta_header_auth_without_bearer() {
+        for header in ["t", "Bearer t", "bearer  t ", "BEARER t"] {
+            assert_eq!(bearer(header), "t", "{header}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the server says about itself (RFC 7644 §4).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::answers;
+use super::auth::Caller;
+use super::users::path_id;
+use super::{App, Error};
+use crate::scim::discovery::{self, Limits};
+use crate::scim::{self, list};
+
+/// `GET /ServiceProviderConfig`.
+pub(super) async fn config(caller: Caller, State(app): State<App>) -> Response {
+    let limits = Limits {
+        max_results: app.settings.max_results,
+        max_payload_size: app.settings.max_body_bytes as u64,
+        ..Limits::default()
+    };
+    one(&discovery::service_provider_config(&caller.base, &limits))
+}
+
+/// `GET /ResourceTypes`.
+pub(super) async fn resource_types(caller: Caller) -> Response {
+    all(discovery::resource_types(&caller.base))
+}
+
+/// `GET /ResourceTypes/{id}`.
+pub(super) async fn resource_type(caller: Caller, Id(id): Id) -> Result<Response, Error> {
+    pick(discovery::resource_types(&caller.base), "ResourceType", &id)
+}
+
+/// `GET /Schemas`.
+pub(super) async fn schemas(caller: Caller) -> Response {
+    all(discovery::schemas(&caller.base))
+}
+
+/// `GET /Schemas/{urn}`.
+pub(super) async fn schema(caller: Caller, Id(id): Id) -> Result<Response, Error> {
+    pick(discovery::schemas(&caller.base), "Schema", &id)
+}
+
+/// The id in a path.
+pub(super) struct Id(String);
+
+impl axum::extract::FromRequestParts<App> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, Error> {
+        Ok(Self(path_id(parts, app).await?))
+    }
+}
+
+fn one(value: &Value) -> Response {
+    answers::json(StatusCode::OK, value.to_string())
+}
+
+fn all(resources: Vec<Value>) -> Response {
+    let total = resources.len() as u64;
+    one(&list::response(total, 1, resources))
+}
+
+fn pick(resources: Vec<Value>, what: &str, id: &str) -> Result<Response, Error> {
+    let named = |value: &Value| value.get("id").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(id));
+    let found = resources.into_iter().find(named);
+    found.map(|value| one(&value)).ok_or_else(|| scim::Error::not_found(what, id).into())
+}

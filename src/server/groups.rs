@@ -1,0 +1,152 @@
+//! `/Groups`. Answers never wait for RingCX: what follows from a membership is the worker's.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::Response;
+
+use super::answers::{self, Shown};
+use super::auth::Caller;
+use super::extract::{Body, Conditions, Parameters};
+use super::users::{operations, path_id};
+use super::{App, Error};
+use crate::domain::GroupId;
+use crate::reconcile::GroupWritten;
+use crate::scim::filter::{self, Matcher};
+use crate::scim::list::ListQuery;
+use crate::scim::project::Projection;
+use crate::scim::{self, check, schema::GROUP};
+use crate::store::search::{self, FoundGroup, Search};
+use crate::store::{groups, members};
+
+/// Names the ids that a write named as members and that name nobody here.
+static X_SKIPPED_MEMBERS: HeaderName = HeaderName::from_static("x-skipped-members");
+
+/// Ids in that header, at most.
+const SKIPPED_SHOWN: usize = 20;
+
+/// `GET /Groups` (RFC 7644 §3.4.2).
+pub(super) async fn list(caller: Caller, State(app): State<App>, Parameters(query): Parameters) -> Result<Response, Error> {
+    let projection = projection(&query)?;
+    let text = query.filter.as_deref();
+    let parsed = text.map(|text| filter::parse(&GROUP, text, &caller.rules)).transpose()?;
+    let matcher = parsed.as_ref().map(|filter| Matcher::compile(&GROUP, filter)).transpose()?;
+    // A filter may look at members that are not shown.
+    let asks_members = text.is_some_and(|text| text.to_ascii_lowercase().contains("members"));
+    let base = caller.base.clone();
+    let search = Search {
+        filter: parsed,
+        keep: Arc::new(move |found: &FoundGroup| {
+            matcher.as_ref().is_none_or(|matcher| matcher.matches(&answers::group_object(&base, found)))
+        }),
+        offset: query.start_index - 1,
+        limit: query.count,
+    };
+    let wanted = projection.wants("members") || asks_members;
+    let page = search::groups(&app.store, &caller.tenant, search, wanted).await?;
+    let shown: Vec<String> =
+        page.items.iter().map(|found| answers::group(&caller.base, found, &projection, &GROUP).text).collect();
+    Ok(answers::json(StatusCode::OK, answers::list(page.total, query.start_index, &shown)))
+}
+
+/// `GET /Groups/{id}` (RFC 7644 §3.4.1).
+pub(super) async fn get(
+    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+) -> Result<Response, Error> {
+    let shown = show(&app, &caller, &id, &query).await?;
+    if conditions.is_current(&shown.etag) {
+        return Ok(answers::with(answers::empty(StatusCode::NOT_MODIFIED), header::ETAG, &shown.etag));
+    }
+    Ok(answers::with(answers::json(StatusCode::OK, shown.text), header::ETAG, &shown.etag))
+}
+
+/// `POST /Groups` (RFC 7644 §3.3).
+pub(super) async fn create(
+    caller: Caller, State(app): State<App>, Parameters(query): Parameters, Body(body): Body,
+) -> Result<Response, Error> {
+    let wanted = check::members(&body, &caller.rules)?.unwrap_or_default();
+    let new = check::create(&GROUP, body, &caller.rules)?;
+    let written = app.reconciler.create_group(&caller.tenant, &caller.actor, new, wanted).await?;
+    let shown = show(&app, &caller, &written.id, &query).await?;
+    let location = shown.location.clone();
+    Ok(answers::with(respond(StatusCode::CREATED, shown, &written), header::LOCATION, &location))
+}
+
+/// `PUT /Groups/{id}` (RFC 7644 §3.5.1).
+pub(super) async fn replace(
+    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let if_match = conditions.if_match.as_deref();
+    let written = app.reconciler.replace_group(&caller.tenant, &caller.actor, &id, body, if_match).await?;
+    Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?, &written))
+}
+
+/// `PATCH /Groups/{id}` (RFC 7644 §3.5.2): 204, or 200 with the resource when attributes are asked for.
+pub(super) async fn patch(
+    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let op = operations(&app, body, &caller)?;
+    let if_match = conditions.if_match.as_deref();
+    let written = app.reconciler.patch_group(&caller.tenant, &caller.actor, &id, op, if_match).await?;
+    if query.attributes.is_some() {
+        return Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?, &written));
+    }
+    Ok(skipped(answers::empty(StatusCode::NO_CONTENT), &written))
+}
+
+/// `DELETE /Groups/{id}` (RFC 7644 §3.6).
+pub(super) async fn delete(
+    caller: Caller, State(app): State<App>, conditions: Conditions, Id(id): Id,
+) -> Result<Response, Error> {
+    let if_match = conditions.if_match.as_deref();
+    app.reconciler.delete_group(&caller.tenant, &caller.actor, &id, if_match).await?;
+    Ok(answers::empty(StatusCode::NO_CONTENT))
+}
+
+/// The id in a path.
+pub(super) struct Id(GroupId);
+
+impl axum::extract::FromRequestParts<App> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, Error> {
+        Ok(Self(GroupId::from(path_id(parts, app).await?)))
+    }
+}
+
+fn projection(query: &ListQuery) -> Result<Projection, Error> {
+    Ok(Projection::parse(&GROUP, query.attributes.as_deref(), query.excluded_attributes.as_deref())?)
+}
+
+async fn show(app: &App, caller: &Caller, id: &GroupId, query: &ListQuery) -> Result<Shown, Error> {
+    let projection = projection(query)?;
+    let (tenant, wanted, with_members) = (caller.tenant.clone(), id.clone(), projection.wants("members"));
+    let found = app
+        .store
+        .read(move |tx| {
+            let Some(group) = groups::get(tx, &tenant, &wanted)? else { return Ok(None) };
+            let members = if with_members { Some(members::of_group(tx, &tenant, &wanted)?) } else { None };
+            Ok::<_, crate::store::Error>(Some(FoundGroup { group, members }))
+        })
+        .await?;
+    let found = found.ok_or_else(|| scim::Error::not_found("Group", id.as_str()))?;
+    Ok(answers::group(&caller.base, &found, &projection, &GROUP))
+}
+
+fn respond(status: StatusCode, shown: Shown, written: &GroupWritten) -> Response {
+    skipped(answers::with(answers::json(status, shown.text), header::ETAG, &shown.etag), written)
+}
+
+fn skipped(response: Response, written: &GroupWritten) -> Response {
+    if written.skipped.is_empty() {
+        return response;
+    }
+    let mut ids: Vec<&str> = written.skipped.iter().take(SKIPPED_SHOWN).map(String::as_str).collect();
+    if written.skipped.len() > SKIPPED_SHOWN {
+        ids.push("...");
+    }
+    answers::with(response, X_SKIPPED_MEMBERS.clone(), &ids.join(", "))
+}

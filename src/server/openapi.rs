@@ -1,0 +1,216 @@
+//! The OpenAPI document of the server, made from the tables that the server itself reads.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::scim::schema::{Attribute, GROUP, Kind, ResourceType, USER};
+use crate::scim::urn;
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+    let mut text = serde_json::to_string_pretty(&build()).unwrap_or_default();
+    text.push('\n');
+    text
+});
+
+/// The document as text, the same for every build of one version.
+pub fn document() -> &'static str {
+    &DOCUMENT
+}
+
+fn build() -> Value {
+    let mut paths = Map::new();
+    for ty in [&USER, &GROUP] {
+        paths.insert(ty.endpoint.to_owned(), collection(ty));
+        paths.insert(format!("{}/{{id}}", ty.endpoint), single(ty));
+    }
+    for (path, what, list) in [
+        ("/ServiceProviderConfig", "What the server supports", false),
+        ("/ResourceTypes", "The types of resource", true),
+        ("/ResourceTypes/{id}", "One type of resource", false),
+        ("/Schemas", "The schemas", true),
+        ("/Schemas/{id}", "One schema", false),
+    ] {
+        let schema = if list { reference("ListResponse") } else { json!({"type": "object"}) };
+        let mut get = operation(what, "get", path, &[(200, what, Some(schema))]);
+        let with_id = path.contains("{id}");
+        insert(&mut get, "parameters", if with_id { json!([id_parameter()]) } else { json!([]) });
+        paths.insert(path.to_owned(), json!({"get": get}));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ringcx-scim",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "SCIM 2.0 (RFC 7643, RFC 7644) for RingCX. Every error is a SCIM error with a request id.",
+            "license": {"name": "MIT OR Apache-2.0"},
+        },
+        "servers": [
+            {"url": "/scim/v2", "description": "The tenant `default`"},
+            {"url": "/{tenant}/scim/v2", "description": "Any other tenant", "variables": {"tenant": {"default": "emea"}}},
+        ],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "User": resource(&USER),
+                "Group": resource(&GROUP),
+                "PatchOp": patch_op(),
+                "ListResponse": list_response(),
+                "Error": error(),
+            },
+        },
+    })
+}
+
+fn collection(ty: &ResourceType) -> Value {
+    let mut list = operation(&format!("List {}s", ty.name), "list", ty.name, &[(200, "A page", Some(reference("ListResponse")))]);
+    insert(&mut list, "parameters", json!([
+        query("filter", "RFC 7644 §3.4.2.2", "string"), query("startIndex", "From 1", "integer"),
+        query("count", "Most on the page", "integer"), query("attributes", "Only these", "string"),
+        query("excludedAttributes", "Not these", "string"),
+    ]));
+    let mut create = operation(&format!("Create a {}", ty.name), "create", ty.name, &[(201, "Created", Some(reference(ty.name)))]);
+    insert(&mut create, "requestBody", body(reference(ty.name)));
+    json!({"get": list, "post": create})
+}
+
+fn single(ty: &ResourceType) -> Value {
+    let shown = [(200, "The resource", Some(reference(ty.name)))];
+    let get = operation(&format!("Read a {}", ty.name), "read", ty.name, &shown);
+    let mut put = operation(&format!("Replace a {}", ty.name), "replace", ty.name, &shown);
+    insert(&mut put, "requestBody", body(reference(ty.name)));
+    let patched = [(200, "The resource", Some(reference(ty.name))), (204, "Done", None)];
+    let mut patch = operation(&format!("Change a {}", ty.name), "patch", ty.name, &patched);
+    insert(&mut patch, "requestBody", body(reference("PatchOp")));
+    let delete = operation(&format!("Delete a {}", ty.name), "delete", ty.name, &[(204, "Deleted", None)]);
+    json!({"parameters": [id_parameter()], "get": get, "put": put, "patch": patch, "delete": delete})
+}
+
+fn operation(summary: &str, verb: &str, what: &str, successes: &[(u16, &str, Option<Value>)]) -> Value {
+    let mut responses = Map::new();
+    for (status, description, schema) in successes {
+        let mut response = json!({"description": description});
+        if let Some(schema) = schema {
+            insert(&mut response, "content", json!({"application/scim+json": {"schema": schema}}));
+        }
+        responses.insert(status.to_string(), response);
+    }
+    let failed = json!({
+        "description": "A SCIM error: 400, 401, 403, 404, 405, 409, 412, 413, 415, 429, 500 or 503",
+        "content": {"application/scim+json": {"schema": reference("Error")}},
+    });
+    responses.insert("default".to_owned(), failed);
+    let name: String = what.chars().filter(char::is_ascii_alphanumeric).collect();
+    json!({"summary": summary, "operationId": format!("{verb}{name}"), "responses": responses})
+}
+
+fn insert(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn body(schema: Value) -> Value {
+    json!({"required": true, "content": {"application/scim+json": {"schema": schema}, "application/json": {"schema": schema}}})
+}
+
+fn query(name: &str, description: &str, kind: &str) -> Value {
+    json!({"name": name, "in": "query", "description": description, "schema": {"type": kind}})
+}
+
+fn id_parameter() -> Value {
+    json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string"}})
+}
+
+fn resource(ty: &ResourceType) -> Value {
+    let mut properties = Map::new();
+    properties.insert("schemas".to_owned(), json!({"type": "array", "items": {"type": "string"}}));
+    properties.insert("id".to_owned(), json!({"type": "string", "readOnly": true}));
+    properties.insert("externalId".to_owned(), json!({"type": "string"}));
+    properties.insert("meta".to_owned(), json!({"type": "object", "readOnly": true}));
+    properties.extend(attributes(ty.schema.attributes));
+    for extension in ty.extensions {
+        let inner = attributes(extension.attributes);
+        properties.insert(extension.id.to_owned(), json!({"type": "object", "properties": inner}));
+    }
+    let required: Vec<&str> = ty.schema.attributes.iter().filter(|it| it.required).map(|it| it.name).collect();
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+fn attributes(all: &[Attribute]) -> Map<String, Value> {
+    all.iter().map(|attribute| (attribute.name.to_owned(), property(attribute))).collect()
+}
+
+fn property(attribute: &Attribute) -> Value {
+    let one = match attribute.kind {
+        Kind::Boolean => json!({"type": "boolean"}),
+        Kind::Integer => json!({"type": "integer"}),
+        Kind::Decimal => json!({"type": "number"}),
+        Kind::DateTime => json!({"type": "string", "format": "date-time"}),
+        Kind::Complex => json!({"type": "object", "properties": attributes(attribute.sub_attributes)}),
+        _ => json!({"type": "string"}),
+    };
+    let mut property = if attribute.multi_valued { json!({"type": "array", "items": one}) } else { one };
+    insert(&mut property, "description", json!(attribute.description));
+    property
+}
+
+fn patch_op() -> Value {
+    json!({
+        "type": "object",
+        "required": ["Operations"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"const": urn::PATCH_OP}},
+            "Operations": {"type": "array", "items": {
+                "type": "object",
+                "required": ["op"],
+                "properties": {"op": {"type": "string"}, "path": {"type": "string"}, "value": {}},
+            }},
+        },
+    })
+}
+
+fn list_response() -> Value {
+    json!({
+        "type": "object",
+        "required": ["schemas", "totalResults", "startIndex", "itemsPerPage", "Resources"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"const": urn::LIST_RESPONSE}},
+            "totalResults": {"type": "integer"}, "startIndex": {"type": "integer"}, "itemsPerPage": {"type": "integer"},
+            "Resources": {"type": "array", "items": {"type": "object"}},
+        },
+    })
+}
+
+fn error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["schemas", "status", "detail"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"const": urn::ERROR}},
+            "status": {"type": "string"}, "scimType": {"type": "string"}, "detail": {"type": "string"},
+            (urn::RINGCX_ERROR): {"type": "object", "properties": {"requestId": {"type": "string"}}},
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_in_the_repository_is_the_one_that_is_served() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/ringcx-scim.json");
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(path, document()).unwrap();
+        }
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(stored, document(), "run `UPDATE_OPENAPI=1 cargo test openapi` and look at the difference");
+    }
+}

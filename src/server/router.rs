@@ -1,0 +1,136 @@
+//! The routes, and the layers around them.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::auth::{Caller, RequestId, no_route, tenant_of};
+use super::{App, Error, answers, discovery, groups, health, metrics, openapi, users};
+
+/// Names the request in the answer, in the log, and in the audit record.
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// No answer comes later than this: Okta hangs up after 60 seconds.
+const LATEST: Duration = Duration::from_secs(55);
+
+/// The whole server as a service: paths are put right before they are routed.
+pub fn router(app: App) -> Router {
+    let routes = Router::new()
+        .nest("/scim/v2", tenant_routes())
+        .nest("/{tenant}/scim/v2", tenant_routes())
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::scrape))
+        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi::document()) }))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .with_state(app);
+    Router::new().fallback_service(tower::util::MapRequest::new(routes, straighten))
+}
+
+fn tenant_routes() -> Router<App> {
+    Router::new()
+        .route("/Users", get(users::list).post(users::create))
+        .route("/Users/{id}", get(users::get).put(users::replace).patch(users::patch).delete(users::delete))
+        .route("/Groups", get(groups::list).post(groups::create))
+        .route("/Groups/{id}", get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route("/ServiceProviderConfig", get(discovery::config))
+        .route("/ResourceTypes", get(discovery::resource_types))
+        .route("/ResourceTypes/{id}", get(discovery::resource_type))
+        .route("/Schemas", get(discovery::schemas))
+        .route("/Schemas/{id}", get(discovery::schema))
+}
+
+/// Repeated slashes count as one, and one at the end as none: some clients glue their paths together.
+fn straighten(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if !path.contains("//") && (path.len() <= 1 || !path.ends_with('/')) {
+        return request;
+    }
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut text = format!("/{}", segments.join("/"));
+    if let Some(query) = request.uri().query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    if let Ok(uri) = text.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// A path below a tenant is nobody's business without a token.
+async fn unknown(State(app): State<App>, request: Request) -> Error {
+    let (mut parts, _) = request.into_parts();
+    if tenant_of(parts.uri.path()).is_some() {
+        let caller = <Caller as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
+        if let Err(error) = caller {
+            return error;
+        }
+    }
+    no_route(parts.uri.path())
+}
+
+async fn not_allowed(request: Request) -> Error {
+    Error::new(405, format!("{} is not possible here; the header Allow has what is.", request.method()))
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    let failed = Error::new(500, "The bridge failed; its log has the reason under this request id.");
+    Error { log: Some("a handler panicked".to_owned()), ..failed }.into_response()
+}
+
+/// The outermost layer: request id, time limit, error bodies, metrics, one line of log.
+async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = app.ids.next().to_string();
+    let method = request.method().as_str().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |it| it.as_str().to_owned());
+    let tenant = tenant_of(request.uri().path()).map_or("", |(tenant, _)| tenant);
+    let tenant = tenant.parse().ok().filter(|tenant| app.tenants.contains_key(tenant)).map_or_else(String::new, String::from);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let answered = tokio::time::timeout(LATEST, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        Error::unavailable(Duration::from_secs(10), "The request took too long; what was accepted goes on.".to_owned())
+            .into_response()
+    });
+    let error = response.extensions_mut().remove::<Error>();
+    if let Some(error) = &error {
+        *response.body_mut() = Body::from(error.scim.to_body(&id).to_string());
+        response.headers_mut().insert(header::CONTENT_TYPE, answers::SCIM_JSON);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID.clone(), id);
+    }
+    let (status, took) = (response.status(), begun.elapsed());
+    log(&id, &method, &route, &tenant, status, took, error.as_ref());
+    metrics::request(route, method, status.as_u16(), tenant, took);
+    response
+}
+
+/// One line a request, without queries, bodies and personal data.
+fn log(
+    id: &str, method: &str, route: &str, tenant: &str, status: StatusCode, took: Duration, error: Option<&Error>,
+) {
+    let duration_ms = took.as_millis();
+    let reason = error.and_then(|error| error.log.as_deref()).unwrap_or_default();
+    let status = status.as_u16();
+    if status >= 500 {
+        tracing::error!(request.id = id, method, route, tenant, status, duration_ms, reason, "request failed");
+    } else if status == 401 {
+        tracing::warn!(request.id = id, method, route, tenant, status, duration_ms, reason, "caller refused");
+    } else {
+        tracing::debug!(request.id = id, method, route, tenant, status, duration_ms, reason, "request served");
+    }
+}
