@@ -97,9 +97,10 @@ fn chained(previous: &str, canonical: &str) -> String {
 
 /// Numbers and chains what is unsealed, in order. The caller holds the sealer's lease.
 pub fn seal_batch(tx: &mut Tx<'_>) -> Result<u64, Error> {
-    let last = tx.one("SELECT seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1", &[], |row| {
-        Ok((row.int(0)?, row.opt_text(1)?.unwrap_or_default()))
-    })?;
+    let last =
+        tx.one("SELECT seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1", &[], |row| {
+            Ok((row.int(0)?, row.opt_text(1)?.unwrap_or_default()))
+        })?;
     let (mut seq, mut hash) = last.unwrap_or_default();
     let sql = ["SELECT ", COLUMNS, " FROM audit WHERE seq IS NULL ORDER BY id LIMIT $1"].concat();
     let open = tx.all(&sql, &[BATCH.into()], |row| Ok((row.text(0)?, canonical(row)?)))?;

@@ -23,7 +23,13 @@ const CALL: i64 = 1000;
 const LEAST: i64 = 5;
 
 /// Takes a call for `identity`, whose bucket refills with `rate` calls a minute. The last fifth is for `urgent` calls.
-pub fn take(tx: &mut Tx<'_>, identity: &str, now: Timestamp, rate: u32, urgent: bool) -> Result<Taken, Error> {
+pub fn take(
+    tx: &mut Tx<'_>,
+    identity: &str,
+    now: Timestamp,
+    rate: u32,
+    urgent: bool,
+) -> Result<Taken, Error> {
     let rate = i64::from(rate.max(1));
     let capacity = (rate / 20).max(LEAST) * CALL;
     let now = now.as_millisecond();

@@ -7,7 +7,9 @@ use crate::domain::TenantId;
 
 /// What is known under `name`.
 pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, name: &str) -> Result<Option<String>, Error> {
-    tx.one("SELECT value FROM facts WHERE tenant = $1 AND name = $2", &[tenant.into(), name.into()], |row| row.text(0))
+    tx.one("SELECT value FROM facts WHERE tenant = $1 AND name = $2", &[tenant.into(), name.into()], |row| {
+        row.text(0)
+    })
 }
 
 /// Writes what is known under `name`.

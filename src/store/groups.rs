@@ -81,7 +81,8 @@ pub fn insert(
 
 /// A group that is there.
 pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId) -> Result<Option<Group>, Error> {
-    let sql = ["SELECT ", COLUMNS, " FROM groups WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL"].concat();
+    let sql =
+        ["SELECT ", COLUMNS, " FROM groups WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL"].concat();
     tx.one(&sql, &[tenant.into(), id.into()], read)
 }
 

@@ -177,6 +177,7 @@ fn select(
     let sql = format!(
         "SELECT {COLUMNS} FROM inventory WHERE tenant = $1 AND kind = $2 AND {condition} ORDER BY upstream_id LIMIT 100"
     );
-    let all: Vec<Val<'_>> = [tenant.into(), kind.as_str().into()].into_iter().chain(values.iter().copied()).collect();
+    let all: Vec<Val<'_>> =
+        [tenant.into(), kind.as_str().into()].into_iter().chain(values.iter().copied()).collect();
     tx.all(&sql, &all, read(kind))
 }

@@ -67,6 +67,8 @@ fn read(row: &Row<'_>) -> Result<Job, Error> {
 }
 
 /// Makes a job, or joins the one that waits: the higher lane and the earlier time win.
+///
+/// The fence begins with the time, so that a holder from an earlier life of the row never has the number of a later one.
 pub fn enqueue(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
@@ -77,7 +79,7 @@ pub fn enqueue(
 ) -> Result<(), Error> {
     tx.exec(
         "INSERT INTO jobs (tenant, person_id, lane, due_at, attempts, generation, lease_until, fence, created_at)
-         VALUES ($1, $2, $3, $4, 0, 1, 0, 0, $5)
+         VALUES ($1, $2, $3, $4, 0, 1, 0, $5, $5)
          ON CONFLICT (tenant, person_id) DO UPDATE SET
              lane = CASE WHEN excluded.lane < jobs.lane THEN excluded.lane ELSE jobs.lane END,
              due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END,
@@ -113,7 +115,9 @@ pub fn claim_next(
 pub fn any_due(tx: &mut Tx<'_>, tenants: &[TenantId], now: Timestamp) -> Result<bool, Error> {
     let mut values: Vec<Val<'_>> = vec![now.into()];
     let among = among(tenants, &mut values);
-    let sql = format!("SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND tenant IN ({among}) LIMIT 1");
+    let sql = format!(
+        "SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND tenant IN ({among}) LIMIT 1"
+    );
     Ok(tx.one(&sql, &values, |_| Ok(()))?.is_some())
 }
 

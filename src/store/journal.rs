@@ -37,7 +37,13 @@ pub fn open(tx: &mut Tx<'_>, tenant: &TenantId, entry: &Entry) -> Result<(), Err
 }
 
 /// Writes down what became of a call.
-pub fn close(tx: &mut Tx<'_>, tenant: &TenantId, id: &str, outcome: &str, now: Timestamp) -> Result<(), Error> {
+pub fn close(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &str,
+    outcome: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.exec(
         "UPDATE journal SET outcome = $3, finished_at = $4 WHERE tenant = $1 AND id = $2",
         &[tenant.into(), id.into(), outcome.into(), now.into()],
@@ -64,7 +70,12 @@ pub fn unfinished(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Resu
 }
 
 /// How many calls of one kind a tenant has made since `since`.
-pub fn count_since(tx: &mut Tx<'_>, tenant: &TenantId, operation: &str, since: Timestamp) -> Result<u64, Error> {
+pub fn count_since(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    operation: &str,
+    since: Timestamp,
+) -> Result<u64, Error> {
     let count = tx.one(
         "SELECT COUNT(*) FROM journal WHERE tenant = $1 AND operation = $2 AND started_at >= $3",
         &[tenant.into(), operation.into(), since.into()],

@@ -8,9 +8,11 @@ use crate::domain::{PersonId, TenantId};
 
 /// The accounts of a person.
 pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Option<Link>, Error> {
-    tx.one("SELECT link FROM links WHERE tenant = $1 AND person_id = $2", &[tenant.into(), person.into()], |row| {
-        serde_json::from_str(&row.text(0)?).map_err(|error| Error::Corrupt(format!("a link: {error}")))
-    })
+    tx.one(
+        "SELECT link FROM links WHERE tenant = $1 AND person_id = $2",
+        &[tenant.into(), person.into()],
+        |row| serde_json::from_str(&row.text(0)?).map_err(|error| Error::Corrupt(format!("a link: {error}"))),
+    )
 }
 
 /// Writes the accounts of a person.
@@ -40,21 +42,26 @@ pub fn save(
 
 /// Forgets the accounts of a person.
 pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<(), Error> {
-    tx.exec("DELETE FROM links WHERE tenant = $1 AND person_id = $2", &[tenant.into(), person.into()]).map(drop)
+    tx.exec("DELETE FROM links WHERE tenant = $1 AND person_id = $2", &[tenant.into(), person.into()])
+        .map(drop)
 }
 
 /// Whose agent it is.
 pub fn by_agent(tx: &mut Tx<'_>, tenant: &TenantId, agent: i64) -> Result<Option<PersonId>, Error> {
-    tx.one("SELECT person_id FROM links WHERE tenant = $1 AND agent_id = $2", &[tenant.into(), agent.into()], |row| {
-        Ok(row.text(0)?.into())
-    })
+    tx.one(
+        "SELECT person_id FROM links WHERE tenant = $1 AND agent_id = $2",
+        &[tenant.into(), agent.into()],
+        |row| Ok(row.text(0)?.into()),
+    )
 }
 
 /// Whose administrator it is.
 pub fn by_admin(tx: &mut Tx<'_>, tenant: &TenantId, admin: i64) -> Result<Option<PersonId>, Error> {
-    tx.one("SELECT person_id FROM links WHERE tenant = $1 AND admin_id = $2", &[tenant.into(), admin.into()], |row| {
-        Ok(row.text(0)?.into())
-    })
+    tx.one(
+        "SELECT person_id FROM links WHERE tenant = $1 AND admin_id = $2",
+        &[tenant.into(), admin.into()],
+        |row| Ok(row.text(0)?.into()),
+    )
 }
 
 /// How many people of the tenant have an agent.

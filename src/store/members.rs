@@ -60,7 +60,12 @@ pub fn add(
 }
 
 /// Removes members and names those who were in.
-pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId, ids: &[String]) -> Result<Vec<String>, Error> {
+pub fn remove(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    group: &GroupId,
+    ids: &[String],
+) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
     for id in ids {
         let changed = tx.exec(
@@ -95,12 +100,18 @@ pub fn of_group(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<V
     tx.all(
         "SELECT member_id, display, kind FROM members WHERE tenant = $1 AND group_id = $2 ORDER BY member_id",
         &[tenant.into(), group.into()],
-        |row| Ok(MemberRef { id: row.text(0)?, display: row.opt_text(1)?, is_group: row.text(2)? == "group" }),
+        |row| {
+            Ok(MemberRef { id: row.text(0)?, display: row.opt_text(1)?, is_group: row.text(2)? == "group" })
+        },
     )
 }
 
 /// The groups of a person as an answer shows them, in order.
-pub fn groups_of_person(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<GroupRef>, Error> {
+pub fn groups_of_person(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+) -> Result<Vec<GroupRef>, Error> {
     tx.all(
         "SELECT g.id, g.display_name FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
          WHERE m.tenant = $1 AND m.member_id = $2 ORDER BY g.id",

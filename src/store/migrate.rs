@@ -43,7 +43,8 @@ pub(super) async fn check(store: &Store) -> Result<(), Error> {
 }
 
 fn applied(tx: &mut Tx<'_>) -> Result<i64, Error> {
-    let applied = tx.one("SELECT COALESCE(MAX(number), 0) FROM migrations", &[], |row| row.int(0))?.unwrap_or(0);
+    let applied =
+        tx.one("SELECT COALESCE(MAX(number), 0) FROM migrations", &[], |row| row.int(0))?.unwrap_or(0);
     match MIGRATIONS.last() {
         Some((newest, ..)) if applied > *newest => Err(Error::Corrupt(format!(
             "the tables are at migration {applied}, which is newer than this program; run a newer one"

@@ -18,6 +18,7 @@ mod migrate;
 pub mod names;
 pub mod people;
 mod postgres;
+mod postgres_session;
 mod pushdown;
 pub mod revisions;
 pub mod search;
@@ -30,6 +31,7 @@ mod tx;
 
 mod error;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ pub use error::Error;
 pub use tx::{Row, Tx, Val};
 
 /// Where the store is: `[store]`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `sqlite:///path/to/file.db`, `sqlite::memory:`, or `postgres://user:password@host/database`.
@@ -47,8 +49,8 @@ pub struct Settings {
     /// Whether `serve` brings the tables up to date when it starts. Default true.
     #[serde(default = "yes")]
     pub migrate: bool,
-    /// Connections to PostgreSQL: 1 to 64, default 4. SQLite has one writer whatever this says.
-    #[serde(default = "four")]
+    /// Connections to PostgreSQL: 1 to 64, default 8, half of them for writes. SQLite has one writer whatever this says.
+    #[serde(default = "eight")]
     pub connections: usize,
 }
 
@@ -56,21 +58,32 @@ const fn yes() -> bool {
     true
 }
 
-const fn four() -> usize {
-    4
+const fn eight() -> usize {
+    8
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("Settings").field("migrate", &self.migrate).finish_non_exhaustive()
+    }
 }
 
 impl Settings {
     /// A store at `url` with the defaults.
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), migrate: true, connections: four() }
+        Self { url: url.to_owned(), migrate: true, connections: eight() }
     }
 
     /// Complaints about values that cannot work: the key and one sentence each.
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         if self.kind().is_none() {
-            found.push(("url", "must begin with sqlite: or postgres://, as in sqlite:///var/lib/ringcx-scim/bridge.db".to_owned()));
+            found.push((
+                "url",
+                "must begin with sqlite: or postgres://, as in sqlite:///var/lib/ringcx-scim/bridge.db"
+                    .to_owned(),
+            ));
         }
         if !(1..=64).contains(&self.connections) {
             found.push(("connections", "must be between 1 and 64".to_owned()));
@@ -112,7 +125,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] when it cannot be reached, [`Error::Corrupt`] when its tables are not those of this program.
     pub async fn open(settings: &Settings) -> Result<Self, Error> {
-        let store = Self::connect(settings).await?;
+        let store = Self::connect(settings)?;
         if settings.migrate {
             migrate::up(&store).await?;
         } else {
@@ -126,15 +139,17 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn migrate(settings: &Settings) -> Result<Vec<String>, Error> {
-        let store = Self::connect(settings).await?;
+        let store = Self::connect(settings)?;
         let done = migrate::up(&store).await;
         store.close().await;
         done
     }
 
-    async fn connect(settings: &Settings) -> Result<Self, Error> {
+    fn connect(settings: &Settings) -> Result<Self, Error> {
         let backend = match settings.kind() {
-            Some(Kind::Postgres(url)) => Backend::Postgres(postgres::Postgres::open(url, settings.connections).await?),
+            Some(Kind::Postgres(url)) => {
+                Backend::Postgres(postgres::Postgres::open(url, settings.connections)?)
+            }
             Some(Kind::File(path)) => Backend::Sqlite(sqlite::Sqlite::open(Some(Path::new(path)))?),
             Some(Kind::Memory) => Backend::Sqlite(sqlite::Sqlite::open(None)?),
             None => return Err(Error::Corrupt("the URL names neither SQLite nor PostgreSQL".to_owned())),
@@ -142,7 +157,7 @@ impl Store {
         Ok(Self(Arc::new(backend)))
     }
 
-    /// Runs a short read: a few rows by index.
+    /// Runs a short read: a few rows by index, all of one moment. On SQLite it runs on this very thread.
     ///
     /// # Errors
     /// What the closure or the database said.
@@ -154,7 +169,7 @@ impl Store {
     {
         match &*self.0 {
             Backend::Sqlite(sqlite) => sqlite.read(&closure),
-            Backend::Postgres(postgres) => postgres.run(closure).await,
+            Backend::Postgres(postgres) => postgres.read(closure).await,
         }
     }
 
@@ -170,7 +185,7 @@ impl Store {
     {
         match &*self.0 {
             Backend::Sqlite(sqlite) => sqlite.read_long(closure).await,
-            Backend::Postgres(postgres) => postgres.run(closure).await,
+            Backend::Postgres(postgres) => postgres.read(closure).await,
         }
     }
 
@@ -186,7 +201,7 @@ impl Store {
     {
         match &*self.0 {
             Backend::Sqlite(sqlite) => sqlite.write(closure).await,
-            Backend::Postgres(postgres) => postgres.run(closure).await,
+            Backend::Postgres(postgres) => postgres.write(closure).await,
         }
     }
 

@@ -25,7 +25,13 @@ impl Kind {
 }
 
 /// Claims a name for `owner`; says who holds it when that is somebody else.
-pub fn claim(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, key: &str, owner: &str) -> Result<Option<String>, Error> {
+pub fn claim(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    kind: Kind,
+    key: &str,
+    owner: &str,
+) -> Result<Option<String>, Error> {
     let values = [Val::from(tenant), kind.as_str().into(), key.into(), owner.into()];
     let claimed = tx.exec(
         "INSERT INTO names (tenant, kind, key, owner) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -43,7 +49,13 @@ pub fn claim(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, key: &str, owner: &
 }
 
 /// Frees every name of this kind that `owner` holds, except those in `keep`.
-pub fn keep_only(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, owner: &str, keep: &[&str]) -> Result<(), Error> {
+pub fn keep_only(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    kind: Kind,
+    owner: &str,
+    keep: &[&str],
+) -> Result<(), Error> {
     let held = tx.all(
         "SELECT key FROM names WHERE tenant = $1 AND owner = $2 AND kind = $3",
         &[tenant.into(), owner.into(), kind.as_str().into()],

@@ -72,7 +72,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Person, Error> {
         version: row.int(3)?,
         created: row.time(4)?,
         modified: row.time(5)?,
-        state: Provisioning::parse(&state).ok_or_else(|| Error::Corrupt(format!("state {state} of a person")))?,
+        state: Provisioning::parse(&state)
+            .ok_or_else(|| Error::Corrupt(format!("state {state} of a person")))?,
         last_error: row.opt_text(7)?,
         suspended: row.flag(8)?,
         deleted: row.opt_time(9)?,

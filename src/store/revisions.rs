@@ -108,7 +108,12 @@ fn read(row: &Row<'_>) -> Result<Revision, Error> {
 }
 
 /// Appends a write and says its place in the order. The caller holds the person's lock.
-pub fn append(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId, new: &NewRevision<'_>) -> Result<i64, Error> {
+pub fn append(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    new: &NewRevision<'_>,
+) -> Result<i64, Error> {
     let last = tx.one(
         "SELECT COALESCE(MAX(seq), 0) FROM revisions WHERE tenant = $1 AND person_id = $2",
         &[tenant.into(), person.into()],
@@ -145,8 +150,14 @@ pub fn waiting(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<
 }
 
 /// One write.
-pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId, seq: i64) -> Result<Option<Revision>, Error> {
-    let sql = ["SELECT ", COLUMNS, " FROM revisions WHERE tenant = $1 AND person_id = $2 AND seq = $3"].concat();
+pub fn get(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    seq: i64,
+) -> Result<Option<Revision>, Error> {
+    let sql =
+        ["SELECT ", COLUMNS, " FROM revisions WHERE tenant = $1 AND person_id = $2 AND seq = $3"].concat();
     tx.one(&sql, &[tenant.into(), person.into(), seq.into()], read)
 }
 
@@ -162,7 +173,13 @@ pub fn last_create(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Res
 }
 
 /// Replaces the resource to which a waiting write leads.
-pub fn set_body(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId, seq: i64, body: &str) -> Result<(), Error> {
+pub fn set_body(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    seq: i64,
+    body: &str,
+) -> Result<(), Error> {
     tx.exec(
         "UPDATE revisions SET body = $4 WHERE tenant = $1 AND person_id = $2 AND seq = $3 AND outcome IS NULL",
         &[tenant.into(), person.into(), seq.into(), body.into()],
@@ -208,5 +225,6 @@ pub fn finish_one(
 
 /// Drops writes that ended before `before`.
 pub fn prune(tx: &mut Tx<'_>, before: Timestamp) -> Result<(), Error> {
-    tx.exec("DELETE FROM revisions WHERE outcome IS NOT NULL AND finished_at < $1", &[before.into()]).map(drop)
+    tx.exec("DELETE FROM revisions WHERE outcome IS NOT NULL AND finished_at < $1", &[before.into()])
+        .map(drop)
 }

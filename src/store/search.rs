@@ -68,7 +68,11 @@ pub struct Search<T> {
 ///
 /// # Errors
 /// What the database said.
-pub async fn people(store: &Store, tenant: &TenantId, search: Search<FoundPerson>) -> Result<Page<FoundPerson>, Error> {
+pub async fn people(
+    store: &Store,
+    tenant: &TenantId,
+    search: Search<FoundPerson>,
+) -> Result<Page<FoundPerson>, Error> {
     let pushed = search.filter.as_ref().map(|filter| pushdown::people(filter, 2));
     let table = Table {
         name: "people",
@@ -151,7 +155,8 @@ where
                     let shown = items.len() as u64;
                     // A page that is neither empty nor full ends the list: then nothing is counted.
                     let ends = shown < limit && (shown > 0 || offset == 0);
-                    let total = if ends { offset + shown } else { count_where(tx, &tenant, &table, &pushed)? };
+                    let total =
+                        if ends { offset + shown } else { count_where(tx, &tenant, &table, &pushed)? };
                     Ok(Page { total, items })
                 })
                 .await
@@ -265,7 +270,11 @@ fn count_where<R, T>(
     Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
 }
 
-fn with_groups(tx: &mut Tx<'_>, tenant: &TenantId, rows: Vec<people::Person>) -> Result<Vec<FoundPerson>, Error> {
+fn with_groups(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    rows: Vec<people::Person>,
+) -> Result<Vec<FoundPerson>, Error> {
     let mut groups: BTreeMap<String, Vec<GroupRef>> = BTreeMap::new();
     for part in rows.chunks(100) {
         let mut values = vec![Val::from(tenant)];
@@ -289,7 +298,11 @@ fn with_groups(tx: &mut Tx<'_>, tenant: &TenantId, rows: Vec<people::Person>) ->
     Ok(complete.collect())
 }
 
-fn with_members(tx: &mut Tx<'_>, tenant: &TenantId, rows: Vec<groups::Group>) -> Result<Vec<FoundGroup>, Error> {
+fn with_members(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    rows: Vec<groups::Group>,
+) -> Result<Vec<FoundGroup>, Error> {
     rows.into_iter()
         .map(|group| {
             let members = Some(super::members::of_group(tx, tenant, &group.id)?);

@@ -15,9 +15,9 @@ use rusqlite::ffi::ErrorCode;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, types::ToSqlOutput};
 use tempfile::TempDir;
 
-use super::task::{Task, guarded, task};
-use super::tx::{Database, Row, Tx, Val};
 use super::Error;
+use super::task::{Ran, Task, guarded, task};
+use super::tx::{Database, Row, Tx, Val};
 
 /// How long a statement waits for another process that writes to the same file (a command beside a server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -231,7 +231,8 @@ fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Task>>
     while let Ok(first) = waiting.recv() {
         let mut group = Vec::new();
         let ended = run_group(connection, first, waiting, &mut group);
-        if ended.is_err() && !connection.is_autocommit()
+        if ended.is_err()
+            && !connection.is_autocommit()
             && let Err(error) = simple(connection, "ROLLBACK")
         {
             tracing::error!(%error, "a failed transaction could not be rolled back");
@@ -267,18 +268,22 @@ fn run_in_savepoint(connection: &Connection, task: &mut dyn Task) -> Result<(), 
     if connection.is_autocommit() {
         // SQLite gave up the whole transaction (disk full, out of memory), and with it the work of the neighbours.
         return Err(match ran {
-            Err(failure) => failure.error,
-            Ok(()) => Error::Corrupt("the transaction ended early".to_owned()),
+            Ran::Broken(failure) => failure.error,
+            Ran::Done | Ran::Refused => Error::Corrupt("the transaction ended early".to_owned()),
         });
     }
-    if ran.is_err() {
+    if !matches!(ran, Ran::Done) {
         simple(connection, "ROLLBACK TO closure")?;
     }
     simple(connection, "RELEASE closure")
 }
 
 fn simple(connection: &Connection, sql: &str) -> Result<(), Error> {
-    connection.prepare_cached(sql).and_then(|mut statement| statement.raw_execute()).map(drop).map_err(failure)
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.raw_execute())
+        .map(drop)
+        .map_err(failure)
 }
 
 pub(super) fn script(connection: &Connection, sql: &str) -> Result<(), Error> {

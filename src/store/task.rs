@@ -4,13 +4,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
-use super::tx::{Failure, Tx};
 use super::Error;
+use super::tx::{Failure, Tx};
+
+/// How a closure ended.
+pub(super) enum Ran {
+    /// Well: commit it.
+    Done,
+    /// With an error of its own, which its caller will get: roll it back.
+    Refused,
+    /// With an error of the database, or a panic: roll it back.
+    Broken(Failure),
+}
 
 /// A closure waiting for a transaction. It may run several times, and is answered once.
 pub(super) trait Task: Send {
-    /// Runs the closure; an error means that what it did must be rolled back.
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Failure>;
+    /// Runs the closure and keeps its result.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
 
     /// Ends the waiting of the caller. An error here overrules whatever the closure returned: the caller may have seen
     /// what never became durable.
@@ -40,11 +50,11 @@ where
     T: Send,
     E: From<Error> + Send,
 {
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Failure> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
         self.result = None;
-        let (result, failure) = guarded(&self.closure, tx);
+        let (result, ran) = guarded(&self.closure, tx);
         self.result = Some(result);
-        failure.map_or(Ok(()), Err)
+        ran
     }
 
     fn answer(self: Box<Self>, ended: Result<(), Error>) {
@@ -59,25 +69,19 @@ where
 }
 
 /// Runs a closure, catches its panic, and turns `Ok` into the error that the transaction remembers.
-///
-/// The second part is why the transaction must be rolled back, if it must.
 pub(super) fn guarded<T, E: From<Error>>(
     closure: &impl Fn(&mut Tx<'_>) -> Result<T, E>,
     tx: &mut Tx<'_>,
-) -> (Result<T, E>, Option<Failure>) {
+) -> (Result<T, E>, Ran) {
     let result = catch_unwind(AssertUnwindSafe(|| closure(tx)));
-    let remembered = tx.failure().cloned();
-    match (result, remembered) {
-        (Ok(Ok(value)), None) => (Ok(value), None),
-        (Ok(Ok(_)), Some(failure)) => (Err(E::from(failure.error.clone())), Some(failure)),
-        (Ok(Err(error)), Some(failure)) => (Err(error), Some(failure)),
-        (Ok(Err(error)), None) => {
-            // The closure's own error: rolled back and handed over as it is.
-            (Err(error), Some(Error::Stale.into()))
-        }
+    match (result, tx.failure().cloned()) {
+        (Ok(Ok(value)), None) => (Ok(value), Ran::Done),
+        (Ok(Ok(_)), Some(failure)) => (Err(E::from(failure.error.clone())), Ran::Broken(failure)),
+        (Ok(Err(error)), Some(failure)) => (Err(error), Ran::Broken(failure)),
+        (Ok(Err(error)), None) => (Err(error), Ran::Refused),
         (Err(_), _) => {
             let error = Error::Corrupt("a transaction panicked and was rolled back".to_owned());
-            (Err(E::from(error.clone())), Some(error.into()))
+            (Err(E::from(error.clone())), Ran::Broken(error.into()))
         }
     }
 }

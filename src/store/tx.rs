@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::Error;
-use super::postgres::Session;
+use super::postgres_session::Session;
 use super::sqlite;
 
 /// A value bound to a parameter.

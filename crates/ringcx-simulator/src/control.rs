@@ -1,0 +1,179 @@
+//! The look inside: what the simulator holds, which calls it saw, and trouble on request.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::faults::Fault;
+use crate::world::World;
+
+/// One call that the simulator saw.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// Its place in the order of calls.
+    pub seq: usize,
+    /// `GET`, `PUT` and so on.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The query, as sent.
+    pub query: String,
+    /// Its name, as in [`crate::operations`].
+    pub operation: String,
+    /// The status of the answer; 0 when the connection was dropped.
+    pub status: u16,
+    /// The body, without secrets.
+    pub body: Value,
+    /// Whether it did what it was to do.
+    pub applied: bool,
+}
+
+/// A handle to the state of a running simulator. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Mutex<World>>);
+
+impl Control {
+    pub(crate) fn new(world: Arc<Mutex<World>>) -> Self {
+        Self(world)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The agents that are there, whole, with `agentGroupId`.
+    pub fn agents(&self) -> Vec<Value> {
+        self.world().agents.values().filter(|agent| !agent.deleted).map(crate::world::Agent::whole).collect()
+    }
+
+    /// The agents that were deleted and left something.
+    pub fn deleted_agents(&self) -> Vec<Value> {
+        self.world().agents.values().filter(|agent| agent.deleted).map(crate::world::Agent::whole).collect()
+    }
+
+    /// One agent.
+    pub fn agent(&self, id: i64) -> Option<Value> {
+        self.world().agents.get(&id).filter(|agent| !agent.deleted).map(crate::world::Agent::whole)
+    }
+
+    /// The names of the agent groups by id.
+    pub fn agent_groups(&self) -> Vec<(i64, String)> {
+        self.world().groups.iter().map(|(id, group)| (*id, group.name.clone())).collect()
+    }
+
+    /// The administrators, whole.
+    pub fn admins(&self) -> Vec<Value> {
+        self.world().admins.values().cloned().map(Value::Object).collect()
+    }
+
+    /// The administrator of a login name.
+    pub fn admin_named(&self, user_name: &str) -> Option<Value> {
+        let named = |admin: &Value| admin.get("userName").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(user_name));
+        self.admins().into_iter().find(named)
+    }
+
+    /// Who has a rights document.
+    pub fn assignments(&self, doc: i64) -> Vec<i64> {
+        self.world().docs.get(&doc).map(|doc| doc.holders.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Queue, dial-group and skill membership of an agent.
+    pub fn associations(&self, agent: i64) -> Value {
+        self.world().agents.get(&agent).map(|agent| Value::Object(agent.associations.clone())).unwrap_or_default()
+    }
+
+    /// Gives an agent a queue, a dial group or a skill, as a floor manager would.
+    pub fn associate(&self, agent: i64, field: &str, value: Value) {
+        if let Some(agent) = self.world().agents.get_mut(&agent) {
+            agent.associations.insert(field.to_owned(), value);
+        }
+    }
+
+    /// Changes an agent by hand.
+    pub fn edit_agent(&self, id: i64, edit: impl FnOnce(&mut Map<String, Value>)) {
+        if let Some(agent) = self.world().agents.get_mut(&id) {
+            edit(&mut agent.fields);
+        }
+    }
+
+    /// Moves an agent to another group by hand.
+    pub fn move_agent(&self, id: i64, group: i64) {
+        if let Some(agent) = self.world().agents.get_mut(&id) {
+            agent.group = group;
+        }
+    }
+
+    /// Takes an agent away by hand.
+    pub fn remove_agent(&self, id: i64) {
+        self.world().agents.remove(&id);
+    }
+
+    /// Changes an administrator by hand.
+    pub fn edit_admin(&self, id: i64, edit: impl FnOnce(&mut Map<String, Value>)) {
+        if let Some(admin) = self.world().admins.get_mut(&id) {
+            edit(admin);
+        }
+    }
+
+    /// Gives somebody a rights document by hand.
+    pub fn assign(&self, doc: i64, user: i64) {
+        if let Some(doc) = self.world().docs.get_mut(&doc) {
+            doc.holders.insert(user);
+        }
+    }
+
+    /// Takes a permission from the service administrator: every operation with this name is refused with 403.
+    pub fn forbid(&self, operation: &str) {
+        self.world().forbidden.insert(operation.to_owned());
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.world().calls.clone()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_calls(&self) {
+        self.world().calls.clear();
+    }
+
+    /// How many calls of an operation there were.
+    pub fn count(&self, operation: &str) -> usize {
+        self.world().calls.iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// Lets something go wrong.
+    pub fn fault(&self, fault: Fault) {
+        self.world().faults.push(fault);
+    }
+
+    /// Lets nothing go wrong any more.
+    pub fn clear_faults(&self) {
+        self.world().faults.clear();
+    }
+
+    /// Changes an answer to an open question.
+    ///
+    /// # Errors
+    /// A sentence that names the knob, or the answers that it takes.
+    pub fn set(&self, knob: &str, value: &str) -> Result<(), String> {
+        self.world().knobs.set(knob, value)
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.world().clock_ahead_ms += i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    }
+
+    /// Lets every token expire.
+    pub fn expire_tokens(&self) {
+        self.world().access.clear();
+    }
+
+    /// Everything that is not a secret, as one object.
+    pub fn state(&self) -> Value {
+        self.world().view()
+    }
+}

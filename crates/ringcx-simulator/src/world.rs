@@ -1,0 +1,300 @@
+//! The state: accounts as RingCX holds them, under one lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::control::Call;
+use crate::faults::Fault;
+use crate::knobs::Knobs;
+use crate::limits::Window;
+use crate::seed::Seed;
+
+/// Collections of an agent that live beside it: a GET may show them as `null` although there is something in them.
+pub(crate) const ASSOCIATIONS: [&str; 13] = [
+    "dialGroupAssignments",
+    "gateAssignments",
+    "chatQueueAssignments",
+    "agentAccountAccess",
+    "agentGateAccess",
+    "agentGateGroupAccess",
+    "agentChatGroupAccess",
+    "agentDialGroupMembers",
+    "agentChatQueueAccesses",
+    "accountAccess",
+    "agentSkillProfiles",
+    "agentLoadBalance",
+    "agentLoadBalanceMembers",
+];
+
+/// One agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Agent {
+    pub(crate) group: i64,
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) associations: Map<String, Value>,
+    pub(crate) password: Option<String>,
+    pub(crate) deleted: bool,
+}
+
+impl Agent {
+    /// The agent with its group, as tests look at it.
+    pub(crate) fn whole(&self) -> Value {
+        let mut whole = self.fields.clone();
+        whole.insert("agentGroupId".to_owned(), json!(self.group));
+        whole.extend(self.associations.clone());
+        Value::Object(whole)
+    }
+
+    pub(crate) fn text(&self, field: &str) -> &str {
+        self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// One agent group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) is_default: bool,
+}
+
+/// One rights document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Doc {
+    pub(crate) name: String,
+    pub(crate) holders: BTreeSet<i64>,
+}
+
+/// A token and its end, in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) token: String,
+    pub(crate) ends: i64,
+}
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) knobs: Knobs,
+    pub(crate) seed: Seed,
+    pub(crate) groups: BTreeMap<i64, Group>,
+    pub(crate) agents: BTreeMap<i64, Agent>,
+    pub(crate) admins: BTreeMap<i64, Map<String, Value>>,
+    pub(crate) docs: BTreeMap<i64, Doc>,
+    pub(crate) audit: Vec<(i64, Value)>,
+    pub(crate) next_id: i64,
+    pub(crate) platform: Vec<Token>,
+    pub(crate) access: Vec<Token>,
+    pub(crate) refresh: Vec<Token>,
+    pub(crate) admin_window: Window,
+    pub(crate) auth_window: Window,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) forbidden: BTreeSet<String>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) clock_ahead_ms: i64,
+    state_file: Option<PathBuf>,
+}
+
+/// What outlives the process.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    groups: BTreeMap<i64, Group>,
+    agents: BTreeMap<i64, Agent>,
+    admins: BTreeMap<i64, Map<String, Value>>,
+    docs: BTreeMap<i64, Doc>,
+    next_id: i64,
+}
+
+impl World {
+    pub(crate) fn new(knobs: Knobs, seed: Seed, state_file: Option<PathBuf>) -> std::io::Result<Self> {
+        let mut world = Self {
+            knobs,
+            groups: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            admins: BTreeMap::new(),
+            docs: BTreeMap::new(),
+            audit: Vec::new(),
+            next_id: 20_000,
+            platform: Vec::new(),
+            access: Vec::new(),
+            refresh: Vec::new(),
+            admin_window: Window::default(),
+            auth_window: Window::default(),
+            faults: Vec::new(),
+            forbidden: BTreeSet::new(),
+            calls: Vec::new(),
+            clock_ahead_ms: 0,
+            state_file,
+            seed,
+        };
+        match world.state_file.as_ref().filter(|path| path.exists()) {
+            Some(path) => {
+                let kept: Kept = serde_json::from_slice(&std::fs::read(path)?)?;
+                (world.groups, world.agents, world.admins) = (kept.groups, kept.agents, kept.admins);
+                (world.docs, world.next_id) = (kept.docs, kept.next_id);
+            }
+            None => world.sow(),
+        }
+        Ok(world)
+    }
+
+    fn sow(&mut self) {
+        let seed = self.seed.clone();
+        for (id, name, is_default) in seed.groups {
+            self.groups.insert(id, Group { name, is_default });
+        }
+        for (group, fields) in seed.agents {
+            let id = fields.get("agentId").and_then(Value::as_i64).unwrap_or_else(|| self.fresh_id());
+            let mut whole = self.usual_agent(id);
+            whole.extend(fields);
+            self.agents.insert(id, Agent {
+                group,
+                fields: whole,
+                associations: Map::new(),
+                password: Some("set-by-hand".to_owned()),
+                deleted: false,
+            });
+        }
+        for mut admin in seed.admins {
+            let id = admin.get("userId").and_then(Value::as_i64).unwrap_or_else(|| self.fresh_id());
+            admin.insert("userId".to_owned(), json!(id));
+            admin.entry("enabled").or_insert(json!(true));
+            admin.entry("roles").or_insert(json!([]));
+            admin.entry("rootUser").or_insert(json!(false));
+            admin.entry("parentPath").or_insert(json!(format!("100.{id}")));
+            self.admins.insert(id, admin);
+        }
+        for (id, name) in seed.docs {
+            self.docs.insert(id, Doc { name, holders: BTreeSet::new() });
+        }
+    }
+
+    /// Writes the state where it outlives the process.
+    pub(crate) fn keep(&self) {
+        let Some(path) = &self.state_file else { return };
+        let kept = Kept {
+            groups: self.groups.clone(),
+            agents: self.agents.clone(),
+            admins: self.admins.clone(),
+            docs: self.docs.clone(),
+            next_id: self.next_id,
+        };
+        // A laptop's tool: when the disk is full, the next start begins with the seed.
+        let Ok(text) = serde_json::to_vec(&kept) else { return };
+        let beside = path.with_extension("new");
+        if std::fs::write(&beside, text).is_ok() {
+            drop(std::fs::rename(&beside, path));
+        }
+    }
+
+    /// The time in milliseconds, on a clock that tests move.
+    pub(crate) fn now(&self) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "the simulator has a clock of its own")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_millis()).unwrap_or_default() + self.clock_ahead_ms
+    }
+
+    pub(crate) fn fresh_id(&mut self) -> i64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// The default group, in which the portal would put somebody.
+    pub(crate) fn aux_states() -> Vec<(i64, &'static str, &'static str, bool)> {
+        vec![
+            (11786, "AVAILABLE", "AVAILABLE", true),
+            (11787, "LUNCH", "AWAY", true),
+            (11788, "TRAINING", "AWAY", true),
+            (11789, "RETIRED", "AWAY", false),
+        ]
+    }
+
+    /// Every field of an agent with its usual value.
+    pub(crate) fn usual_agent(&self, id: i64) -> Map<String, Value> {
+        let mut agent = Map::new();
+        let mut set = |name: &str, value: Value| agent.insert(name.to_owned(), value);
+        set("agentId", json!(id));
+        for name in ["firstName", "lastName", "username", "defaultLoginDest", "manualOutboundDefaultCallerId"] {
+            set(name, json!(""));
+        }
+        for name in [
+            "email", "externalAgentId", "location", "team", "rcUserId", "parentAgentId", "altDefaultLoginDest",
+            "directAgentExtension", "phoneLoginPin", "allowFromIpAddresses", "transientDeleteDate", "whereSupervisor",
+            "manualOutboundDefaultGate", "phoneLoginDialGroup", "lastLoginDate",
+        ] {
+            set(name, Value::Null);
+        }
+        for name in [
+            "allowOutbound", "allowBlended", "allowChat", "allowExternalChat", "allowChatVoiceConcurrent", "allowOffHook",
+            "allowManualIntlTransfer", "allowSelfAgentStats", "allowAgentReports", "allowManualIntlCalls",
+            "allowInboundIntlTransfer", "allowLeadInserts", "allowAutoAnswer", "allowManualOutboundGates",
+            "gatesControlAgentVisibility", "disableSupervisorMonitoring", "multiAccountAgent", "enableSoftphone",
+            "transientAgent", "transientDelete", "loadBalanceEnabled", "userManagedByRC",
+        ] {
+            set(name, json!(false));
+        }
+        for name in [
+            "isActive", "active", "allowInbound", "allowLoginControl", "allowLoginUpdates", "allowCallControl", "allowHold",
+            "allowTransfer", "allowHangup", "allowRequeue", "allowCrossGateRequeue", "allowCampStats", "allowGateStats",
+            "allowAgentStats", "allowChatStats", "allowManualCalls", "defaultAutoAnswerOn", "showLeadHistory",
+            "allowManualPass", "allowEndcallforeveryone", "allowHistoricalDialing",
+        ] {
+            set(name, json!(true));
+        }
+        set("agentType", json!("AGENT"));
+        set("agentRank", json!(0));
+        set("maxChats", json!(5));
+        set("softphoneId", json!(0));
+        set("initLoginBaseState", json!("AVAILABLE"));
+        set("initLoginBaseStateId", json!(11786));
+        set("ghostRnaAction", json!("AVAILABLE"));
+        set("allowDirectAgentTransfer", json!("DIRECT_TRANSFER_DISABLED"));
+        set("whereSupervisee", json!([]));
+        set("permissions", json!([]));
+        set("createdOn", json!("2026-01-01T00:00:00.000+0000"));
+        agent
+    }
+
+    /// Writes an audit record, visible after its delay.
+    pub(crate) fn record(&mut self, action: &str, class: &str, id: i64) {
+        let at = self.now();
+        self.audit.push((at, json!({
+            "id": format!("{at}-{id}"), "actionType": action, "auditedClass": format!("com.virtualacd.{class}"),
+            "auditedEntityId": id.to_string(), "accountId": self.seed.account_id, "createTime": at,
+            "authUser": {"userId": 100, "userName": "bridge@example.com"}, "auditLogResultList": [],
+        })));
+    }
+
+    /// Everything that is not a secret.
+    pub(crate) fn view(&self) -> Value {
+        let agents: Vec<Value> = self
+            .agents
+            .values()
+            .map(|agent| {
+                let mut whole = agent.whole();
+                if let Some(object) = whole.as_object_mut() {
+                    let group = self.groups.get(&agent.group).map(|group| group.name.clone());
+                    object.insert("agentGroupName".to_owned(), json!(group));
+                    object.insert("deleted".to_owned(), json!(agent.deleted));
+                }
+                whole
+            })
+            .collect();
+        let groups: Vec<Value> = self
+            .groups
+            .iter()
+            .map(|(id, group)| json!({"agentGroupId": id, "groupName": group.name, "isDefault": group.is_default}))
+            .collect();
+        let docs: Vec<Value> = self
+            .docs
+            .iter()
+            .map(|(id, doc)| json!({"rightsDocId": id, "rightsDocName": doc.name, "userIds": doc.holders}))
+            .collect();
+        let admins: Vec<Value> = self.admins.values().cloned().map(Value::Object).collect();
+        json!({
+            "account_id": self.seed.account_id, "agent_groups": groups, "agents": agents, "admins": admins, "rights_docs": docs,
+        })
+    }
+}
