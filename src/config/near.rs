@@ -49,7 +49,9 @@ mod tests {
 
     #[test]
     fn distance_counts_letters() {
-        for (from, to, steps) in [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("ü", "u", 1)] {
+        for (from, to, steps) in
+            [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("ü", "u", 1)]
+        {
             assert_eq!(distance(from, to), steps, "{from} {to}");
         }
     }

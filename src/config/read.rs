@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
 };
 
 use super::tree::{self, Node, Value};
@@ -119,7 +120,10 @@ struct Fault {
 
 #[derive(Debug)]
 enum What {
-    Unknown { key: String, known: &'static [&'static str] },
+    Unknown {
+        key: String,
+        known: &'static [&'static str],
+    },
     /// An entry of the table at the path.
     Missing(&'static str),
     /// The value at the path.
@@ -190,7 +194,9 @@ impl Reader<'_> {
             Value::Table(_) => "a table",
             Value::List(_) => "a list",
             Value::Text(_) | Value::Raw(_) => return Fault::wrong(format!("is text, but {due} is due")),
-            Value::Integer(_) | Value::Float(_) => return Fault::wrong(format!("is a number, but {due} is due{hint}")),
+            Value::Integer(_) | Value::Float(_) => {
+                return Fault::wrong(format!("is a number, but {due} is due{hint}"));
+            }
             Value::Flag(_) => return Fault::wrong(format!("is true or false, but {due} is due{hint}")),
             Value::Absent => return Fault::new(What::Hole),
             Value::Blank => "nothing",
@@ -200,8 +206,9 @@ impl Reader<'_> {
 
     /// The list or table that a variable spells.
     fn spelt(&self, text: &str, due: &str, example: &str) -> Result<Node, Fault> {
-        tree::parse_value(text, &self.0.origin)
-            .map_err(|reason| Fault::wrong(format!("must be {due} as TOML writes it, as in {example} ({reason})")))
+        tree::parse_value(text, &self.0.origin).map_err(|reason| {
+            Fault::wrong(format!("must be {due} as TOML writes it, as in {example} ({reason})"))
+        })
     }
 }
 
@@ -321,7 +328,9 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         let nothing = std::collections::BTreeMap::new();
         match &self.0.value {
             Value::Table(entries) => visitor.visit_map(Entries { entries: entries.iter(), next: None }),
-            Value::Absent | Value::Blank => visitor.visit_map(Entries { entries: nothing.iter(), next: None }),
+            Value::Absent | Value::Blank => {
+                visitor.visit_map(Entries { entries: nothing.iter(), next: None })
+            }
             Value::Raw(text) => {
                 let node = self.spelt(text, "a table", r#"{ key = "value" }"#)?;
                 match &node.value {

@@ -168,12 +168,9 @@ fn convert(value: &DeValue<'_>, origin: Origin, at: &dyn Fn(usize) -> Origin) ->
         }
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Datetime(time) => Value::Text(time.to_string()),
-        DeValue::Array(items) => Value::List(
-            items
-                .iter()
-                .map(|item| convert(item.get_ref(), at(item.span().start), at))
-                .collect(),
-        ),
+        DeValue::Array(items) => {
+            Value::List(items.iter().map(|item| convert(item.get_ref(), at(item.span().start), at)).collect())
+        }
         DeValue::Table(entries) => return table(entries, origin, at),
     };
     Node { origin, value }
@@ -290,10 +287,13 @@ fn resolve(node: &mut Node, below: &[&str], key: &str, path: &mut Vec<String>, o
             Value::Text(file) | Value::Raw(file) => read_secret(file),
             _ => Err("must be text: the name of a file".to_owned()),
         };
-        let value = value.map(Value::Text).unwrap_or_else(|message| {
-            out.push(Complaint::new(&named.origin, path, message));
-            Value::Blank
-        });
+        let value = match value {
+            Ok(secret) => Value::Text(secret),
+            Err(message) => {
+                out.push(Complaint::new(&named.origin, path, message));
+                Value::Blank
+            }
+        };
         entries.insert(key.to_owned(), Node { origin: named.origin, value });
     }
     path.pop();
