@@ -1,2 +1,5 @@
 //! The command `ringcx-scim`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    ringcx_scim::cli::main()
+}

@@ -1,1 +1,188 @@
-//! Not here yet.
+//! What an operator types: one file per command.
+//!
+//! Standard output carries what was asked for, standard error everything else. Exit codes: 0 done; 1 ran, but found or left
+//! something; 2 bad input, nothing changed.
+
+mod health;
+mod logs;
+mod migrate;
+pub mod runtime;
+mod sandbox;
+mod serve;
+mod simulator;
+mod token;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+#[derive(Parser)]
+#[command(name = "ringcx-scim", version, about = "SCIM 2.0 provisioning for RingCX")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bridge and a simulated RingCX in one process, without configuration
+    Sandbox(sandbox::Options),
+    /// The server
+    Serve(Configured),
+    /// Bearer tokens of a tenant
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The simulated RingCX alone
+    Simulator(simulator::Options),
+    /// Bring the tables of the store up to date
+    Migrate(Configured),
+    /// Print the OpenAPI document of the server
+    Openapi,
+    /// Ask a running server whether it is alive (for containers)
+    #[command(hide = true)]
+    Health(health::Options),
+    #[command(hide = true)]
+    Check(Later),
+    #[command(hide = true)]
+    List(Later),
+    #[command(hide = true)]
+    Import(Later),
+    #[command(hide = true)]
+    Reconcile(Later),
+    #[command(hide = true)]
+    Tenant(Later),
+    #[command(hide = true)]
+    Audit(Later),
+    #[command(hide = true)]
+    Access(Later),
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+struct Configured {
+    /// The configuration file; left out: the environment says it all
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// A command of a later version, with whatever it will take.
+#[derive(Args)]
+struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<String>,
+}
+
+/// Why a command did not do what it was to do.
+enum Failure {
+    /// Bad input; nothing changed.
+    Input(anyhow::Error),
+    /// It ran, but something is wrong.
+    Ran(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Ran(error)
+    }
+}
+
+/// Parses the arguments, runs the command, and gives the exit code.
+pub fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // `--help` and `--version` come this way too, and are no mistake.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::Ran(anyhow::Error::new(error).context("the runtime did not start"))),
+    };
+    let ran = runtime.block_on(run(command));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Sandbox(options) => sandbox::run(options).await,
+        Command::Serve(configured) => serve::run(load(configured.config.as_deref())?).await,
+        Command::Token(command) => token::run(command).await,
+        Command::Simulator(options) => simulator::run(options).await,
+        Command::Migrate(configured) => migrate::run(&load(configured.config.as_deref())?).await,
+        Command::Openapi => {
+            say(crate::server::openapi().trim_end());
+            Ok(())
+        }
+        Command::Health(options) => health::run(&options).await,
+        Command::Check(_) => Err(later("check")),
+        Command::List(_) => Err(later("list")),
+        Command::Import(_) => Err(later("import")),
+        Command::Reconcile(_) => Err(later("reconcile")),
+        Command::Tenant(_) => Err(later("tenant")),
+        Command::Audit(_) => Err(later("audit")),
+        Command::Access(_) => Err(later("access")),
+    }
+}
+
+fn later(name: &str) -> Failure {
+    Failure::Input(anyhow::anyhow!("`ringcx-scim {name}` is not in this version yet; nothing was done"))
+}
+
+/// Reads and validates the configuration.
+fn load(file: Option<&Path>) -> Result<Config, Failure> {
+    Config::load(file, Config::environment()).map_err(|error| Failure::Input(error.into()))
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells its operator on standard error")]
+fn report(failure: &Failure) -> ExitCode {
+    let (error, code) = match failure {
+        Failure::Input(error) => (error, 2),
+        Failure::Ran(error) => (error, 1),
+    };
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
+}
+
+/// A line on standard output; a reader that has gone away is no reason to fail.
+fn say(line: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
+/// Ends when the operator or the system says so.
+fn until_stopped() -> CancellationToken {
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    tokio::spawn(async move {
+        let interrupted = tokio::signal::ctrl_c();
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            match signal(SignalKind::terminate()) {
+                Ok(mut terminated) => {
+                    tokio::select! {
+                        _ = interrupted => {}
+                        _ = terminated.recv() => {}
+                    }
+                }
+                Err(_) => drop(interrupted.await),
+            }
+        }
+        #[cfg(not(unix))]
+        drop(interrupted.await);
+        stop.cancel();
+    });
+    token
+}

@@ -46,17 +46,9 @@ impl Provisioning {
 
     /// The state of a word from the store.
     pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Active,
-            Self::Disabled,
-            Self::Held,
-            Self::Pending,
-            Self::Suspended,
-            Self::Blocked,
-            Self::Error,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == word)
+        [Self::Active, Self::Disabled, Self::Held, Self::Pending, Self::Suspended, Self::Blocked, Self::Error]
+            .into_iter()
+            .find(|state| state.as_str() == word)
     }
 }
 
@@ -95,7 +87,11 @@ pub struct Meta<'a> {
 
 /// The stored part of a person's answer: what the client wrote, the id, and what RingCX has made of it.
 pub fn stored_user(
-    id: &PersonId, user: &Resource, link: &Link, state: Provisioning, last_error: Option<&str>,
+    id: &PersonId,
+    user: &Resource,
+    link: &Link,
+    state: Provisioning,
+    last_error: Option<&str>,
 ) -> String {
     let mut answer = user.as_object().clone();
     let mut ringcx = match answer.remove(RINGCX_USER) {
@@ -153,7 +149,12 @@ pub fn user_object(stored: &str, id: &PersonId, groups: &[GroupRef], meta: &Meta
 }
 
 /// A group's answer; `members` are left out where none are given.
-pub fn group_object(id: &GroupId, group: &Resource, members: Option<&[MemberRef]>, meta: &Meta<'_>) -> Object {
+pub fn group_object(
+    id: &GroupId,
+    group: &Resource,
+    members: Option<&[MemberRef]>,
+    meta: &Meta<'_>,
+) -> Object {
     let mut object = group.as_object().clone();
     object.insert("schemas".to_owned(), json!([GROUP]));
     object.insert("id".to_owned(), json!(id.as_str()));
@@ -220,7 +221,8 @@ fn groups_value(groups: &[GroupRef], base: &str) -> Value {
 
 fn member_value(member: &MemberRef, base: &str) -> Value {
     let (kind, endpoint) = if member.is_group { ("Group", "Groups") } else { ("User", "Users") };
-    let mut value = json!({"value": member.id, "type": kind, "$ref": format!("{base}/{endpoint}/{}", member.id)});
+    let mut value =
+        json!({"value": member.id, "type": kind, "$ref": format!("{base}/{endpoint}/{}", member.id)});
     if let (Some(display), Some(object)) = (&member.display, value.as_object_mut()) {
         object.insert("display".to_owned(), json!(display));
     }
@@ -265,7 +267,8 @@ mod tests {
     #[test]
     fn the_version_of_a_person_moves_with_the_groups() {
         let group = |name: &str| GroupRef { id: GroupId::from("g"), display_name: name.to_owned() };
-        let versions = [user_etag(1, &[]), user_etag(1, &[group("a")]), user_etag(1, &[group("b")]), user_etag(2, &[])];
+        let versions =
+            [user_etag(1, &[]), user_etag(1, &[group("a")]), user_etag(1, &[group("b")]), user_etag(2, &[])];
         let distinct: std::collections::BTreeSet<_> = versions.iter().collect();
         assert_eq!(distinct.len(), versions.len());
     }

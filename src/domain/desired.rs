@@ -135,7 +135,8 @@ pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
     if let Some(label) = mapping::ringcx_text(user, "initialState")
         && mapping::aux_state(label, &terms.directory.aux_states).is_none()
     {
-        let known: Vec<_> = terms.directory.aux_states.iter().filter(|it| it.active).map(|it| it.name.as_str()).collect();
+        let known: Vec<_> =
+            terms.directory.aux_states.iter().filter(|it| it.active).map(|it| it.name.as_str()).collect();
         return Err(Error::invalid_value(format!(
             "initialState \"{label}\" is not a state of this RingCX account; use one of {}.",
             known.join(", ")
@@ -155,13 +156,20 @@ pub fn group_named(name: &str, groups: &[AgentGroup]) -> Result<AgentGroupId, St
     let mut found = groups.iter().filter(|group| fold(&group.name) == wanted);
     match (found.next(), found.next()) {
         (Some(group), None) => Ok(group.id),
-        (None, _) => Err(format!("agent group \"{name}\" does not exist in RingCX; create it there or correct the name.")),
-        (Some(_), Some(_)) => Err(format!("agent group \"{name}\" exists more than once in RingCX; rename one of them.")),
+        (None, _) => Err(format!(
+            "agent group \"{name}\" does not exist in RingCX; create it there or correct the name."
+        )),
+        (Some(_), Some(_)) => {
+            Err(format!("agent group \"{name}\" exists more than once in RingCX; rename one of them."))
+        }
     }
 }
 
 fn desired_agent(
-    standing: &Standing<'_>, terms: &Terms<'_>, grants: &GroupGrants, notes: &mut Vec<String>,
+    standing: &Standing<'_>,
+    terms: &Terms<'_>,
+    grants: &GroupGrants,
+    notes: &mut Vec<String>,
 ) -> DesiredAgent {
     let user = standing.user;
     let user_name = user.text("userName").unwrap_or_default();
@@ -182,12 +190,17 @@ fn desired_agent(
 
 /// The one agent group: attribute, then mappings, then where the agent was found, then the default.
 fn effective_group(
-    standing: &Standing<'_>, terms: &Terms<'_>, grants: &GroupGrants, notes: &mut Vec<String>,
+    standing: &Standing<'_>,
+    terms: &Terms<'_>,
+    grants: &GroupGrants,
+    notes: &mut Vec<String>,
 ) -> Option<AgentGroupId> {
-    let by_attribute = mapping::ringcx_text(standing.user, "agentGroupName").map(|it| GroupWish::Attribute(it.to_owned()));
+    let by_attribute =
+        mapping::ringcx_text(standing.user, "agentGroupName").map(|it| GroupWish::Attribute(it.to_owned()));
     let default = terms.policy.default_agent_group.clone().map(GroupWish::Default);
-    let wishes =
-        [by_attribute, grants.agent_group.clone(), standing.home.map(GroupWish::Home), default].into_iter().flatten();
+    let wishes = [by_attribute, grants.agent_group.clone(), standing.home.map(GroupWish::Home), default]
+        .into_iter()
+        .flatten();
     let known = &terms.directory.agent_groups;
     for wish in wishes {
         match wish {
@@ -208,7 +221,11 @@ fn effective_group(
 }
 
 fn desired_admin(
-    user: &Resource, active: bool, persona: Option<Persona>, terms: &Terms<'_>, grants: GroupGrants,
+    user: &Resource,
+    active: bool,
+    persona: Option<Persona>,
+    terms: &Terms<'_>,
+    grants: GroupGrants,
 ) -> Result<Option<DesiredAdmin>, Error> {
     let mut roles = grant::direct_roles(user, terms.policy, terms.mappings)?;
     let mut rights_docs = grant::direct_rights_docs(user, terms.policy, terms.mappings)?;

@@ -60,7 +60,10 @@ pub type RightsDocNames = BTreeMap<String, RightsDocId>;
 ///
 /// The agent group is that of the smallest (priority, folded name, id), so there are no ties and no history.
 pub fn by_groups(
-    memberships: &[Membership], policy: &Policy, mappings: &[GroupMapping], docs: &RightsDocNames,
+    memberships: &[Membership],
+    policy: &Policy,
+    mappings: &[GroupMapping],
+    docs: &RightsDocNames,
 ) -> GroupGrants {
     let mut grants = GroupGrants::default();
     let mut winner: Option<(i64, String, &GroupId, GroupWish)> = None;
@@ -70,12 +73,17 @@ pub fn by_groups(
         }
     };
     for group in memberships {
-        let speaking = mappings
-            .iter()
-            .filter(|mapping| mapping.speaks_of(&group.display_name, group.external_id.as_deref(), group.id.as_str()));
+        let speaking = mappings.iter().filter(|mapping| {
+            mapping.speaks_of(&group.display_name, group.external_id.as_deref(), group.id.as_str())
+        });
         for mapping in speaking {
             if let Some(name) = &mapping.agent_group {
-                consider((mapping.priority, fold(&group.display_name), &group.id, GroupWish::Mapping(name.clone())));
+                consider((
+                    mapping.priority,
+                    fold(&group.display_name),
+                    &group.id,
+                    GroupWish::Mapping(name.clone()),
+                ));
             }
             grants.agent_type = grants.agent_type.max(mapping.agent_type);
             grants.roles.extend(mapping.roles.iter().map(|role| role_named(role, policy)));
@@ -97,7 +105,9 @@ pub fn by_groups(
 
 /// Whether membership of this group decides an agent group, so that no agent group is made or linked for its name.
 pub fn is_spoken_for(group: &Membership, policy: &Policy, mappings: &[GroupMapping]) -> bool {
-    mappings.iter().any(|it| it.speaks_of(&group.display_name, group.external_id.as_deref(), group.id.as_str()))
+    mappings
+        .iter()
+        .any(|it| it.speaks_of(&group.display_name, group.external_id.as_deref(), group.id.as_str()))
         || after_prefix(&group.display_name, policy.role_group_prefix.as_deref()).is_some()
         || after_prefix(&group.display_name, policy.rights_doc_group_prefix.as_deref()).is_some()
 }
@@ -106,8 +116,13 @@ pub fn is_spoken_for(group: &Membership, policy: &Policy, mappings: &[GroupMappi
 ///
 /// # Errors
 /// `invalidValue` names the first role that this tenant does not give: answering success would record access as granted.
-pub fn direct_roles(user: &Resource, policy: &Policy, mappings: &[GroupMapping]) -> Result<BTreeSet<RoleType>, Error> {
-    let mut allowed: BTreeSet<RoleType> = policy.allowed_roles.iter().map(|role| role_named(role, policy)).collect();
+pub fn direct_roles(
+    user: &Resource,
+    policy: &Policy,
+    mappings: &[GroupMapping],
+) -> Result<BTreeSet<RoleType>, Error> {
+    let mut allowed: BTreeSet<RoleType> =
+        policy.allowed_roles.iter().map(|role| role_named(role, policy)).collect();
     allowed.extend(mappings.iter().flat_map(|it| &it.roles).map(|role| role_named(role, policy)));
     let mut roles = BTreeSet::new();
     for value in values(user, "roles") {
@@ -118,7 +133,11 @@ pub fn direct_roles(user: &Resource, policy: &Policy, mappings: &[GroupMapping])
         let role = role_named(text, policy);
         if !allowed.contains(&role) {
             let known = allowed.iter().map(RoleType::as_str).collect::<Vec<_>>().join(", ");
-            let choice = if known.is_empty() { "none is allowed yet".to_owned() } else { format!("allowed are {known}") };
+            let choice = if known.is_empty() {
+                "none is allowed yet".to_owned()
+            } else {
+                format!("allowed are {known}")
+            };
             return Err(Error::invalid_value(format!(
                 "roles value \"{text}\" is not a role that this tenant gives; {choice} (setting allowed_roles)."
             )));
@@ -138,7 +157,9 @@ pub fn direct_roles(user: &Resource, policy: &Policy, mappings: &[GroupMapping])
 /// # Errors
 /// `invalidValue` names the first that this tenant does not give.
 pub fn direct_rights_docs(
-    user: &Resource, policy: &Policy, mappings: &[GroupMapping],
+    user: &Resource,
+    policy: &Policy,
+    mappings: &[GroupMapping],
 ) -> Result<BTreeSet<RightsDocId>, Error> {
     let mapped = mappings.iter().flat_map(|it| &it.rights_docs);
     let allowed: BTreeSet<RightsDocId> =
@@ -186,7 +207,8 @@ fn may_be_given(role: &RoleType, policy: &Policy) -> bool {
 
 fn role_named(text: &str, policy: &Policy) -> RoleType {
     let wanted = fold(text);
-    let alias = policy.role_aliases.iter().find(|(name, _)| fold(name) == wanted).map(|(_, role)| role.as_str());
+    let alias =
+        policy.role_aliases.iter().find(|(name, _)| fold(name) == wanted).map(|(_, role)| role.as_str());
     RoleType::new(alias.unwrap_or(text).trim())
 }
 

@@ -71,7 +71,10 @@ pub fn agent_fields(user: &Resource, policy: &Policy, states: &[AuxState]) -> BT
         fields.extend(initial_state(state));
     }
     if let Some(shape) = policy.assignment_shape {
-        for (name, field) in [("defaultDialGroup", "phoneLoginDialGroup"), ("manualOutboundQueue", "manualOutboundDefaultGate")] {
+        for (name, field) in [
+            ("defaultDialGroup", "phoneLoginDialGroup"),
+            ("manualOutboundQueue", "manualOutboundDefaultGate"),
+        ] {
             if let Some(id) = ringcx_text(user, name).and_then(|text| text.parse::<i64>().ok()) {
                 let value = match shape {
                     AssignmentShape::Ids => json!(id),
@@ -101,7 +104,10 @@ pub fn cleared_value(field: &str, defaults: &AgentDefaults) -> Option<Value> {
 
 /// The two fields that say in which state an agent starts: RingCX wants the label and the id of one state of the account.
 pub fn initial_state(state: &AuxState) -> [(String, Value); 2] {
-    [("initLoginBaseState".to_owned(), json!(state.name)), ("initLoginBaseStateId".to_owned(), json!(state.id))]
+    [
+        ("initLoginBaseState".to_owned(), json!(state.name)),
+        ("initLoginBaseStateId".to_owned(), json!(state.id)),
+    ]
 }
 
 /// The state of the account that a label means, in any case.

@@ -69,12 +69,15 @@ pub fn is_active(user: &Resource) -> bool {
 /// The first that hits: `primary`, then `type` "work", then the first after sorting by `type` and `value`.
 pub fn email(user: &Resource) -> Option<&str> {
     let text = |element: &'_ Value, name: &str| element.get(name).and_then(Value::as_str).map(str::to_owned);
-    elements(user, "emails").filter(|element| value_of(element).is_some()).min_by_key(|element| {
-        let kind = text(element, "type");
-        let primary = element.get("primary") == Some(&Value::Bool(true));
-        let work = kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("work"));
-        (!primary, !work, kind, text(element, "value"))
-    }).and_then(value_of)
+    elements(user, "emails")
+        .filter(|element| value_of(element).is_some())
+        .min_by_key(|element| {
+            let kind = text(element, "type");
+            let primary = element.get("primary") == Some(&Value::Bool(true));
+            let work = kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("work"));
+            (!primary, !work, kind, text(element, "value"))
+        })
+        .and_then(value_of)
 }
 
 /// The login name of a new agent, made by the tenant's template.
@@ -154,7 +157,13 @@ mod tests {
         let same = |seen| is_rewritten_login("Jo@b.com", seen, "15300002");
         assert!(same("jo@b.com"));
         assert!(same("jo+15300002_1791@b.com"));
-        for other in ["jo+15300003_1@b.com", "jo+15300002_@b.com", "jo+15300002_1x@b.com", "joe@b.com", "jo+15300002_1@c.com"] {
+        for other in [
+            "jo+15300003_1@b.com",
+            "jo+15300002_@b.com",
+            "jo+15300002_1x@b.com",
+            "joe@b.com",
+            "jo+15300002_1@c.com",
+        ] {
             assert!(!same(other), "{other}");
         }
     }

@@ -181,7 +181,10 @@ fn plan_agent(desired: &Desired, observed: &Observed, around: &Circumstances<'_>
             if seen.agent.is_active() {
                 plan.steps.push(Step::DisableAgent(seen.id));
             }
-            if desired.deleted && around.policy.on_delete == OnDelete::Delete && link.is_some_and(|link| link.ours) {
+            if desired.deleted
+                && around.policy.on_delete == OnDelete::Delete
+                && link.is_some_and(|link| link.ours)
+            {
                 plan.steps.push(Step::DeleteAgent(seen.id));
             }
         }
@@ -201,7 +204,11 @@ fn new_agent(group: AgentGroupId, wanted: &DesiredAgent, around: &Circumstances<
 }
 
 fn update_agent(
-    seen: &ObservedAgent, wanted: &DesiredAgent, link: Option<&AgentLink>, around: &Circumstances<'_>, plan: &mut Plan,
+    seen: &ObservedAgent,
+    wanted: &DesiredAgent,
+    link: Option<&AgentLink>,
+    around: &Circumstances<'_>,
+    plan: &mut Plan,
 ) {
     let enable = !seen.agent.is_active();
     if enable && !around.switch_on && link.is_some_and(|link| link.enabled) {
@@ -221,7 +228,10 @@ fn update_agent(
 }
 
 fn changed_fields(
-    seen: &ObservedAgent, wanted: &DesiredAgent, link: Option<&AgentLink>, around: &Circumstances<'_>,
+    seen: &ObservedAgent,
+    wanted: &DesiredAgent,
+    link: Option<&AgentLink>,
+    around: &Circumstances<'_>,
 ) -> BTreeMap<String, Value> {
     let raw = seen.agent.raw();
     let mut target = wanted.fields.clone();
@@ -290,12 +300,18 @@ fn plan_admin_additions(desired: &Desired, observed: &Observed, around: &Circums
     if !changes.is_empty() {
         plan.steps.push(Step::UpdateAdmin(seen.id, changes));
     }
-    plan.steps.extend(wanted.roles.difference(&seen.roles).map(|role| Step::GrantRole(seen.id, role.clone())));
-    plan.steps.extend(wanted.rights_docs.difference(&seen.rights_docs).map(|doc| Step::GrantRightsDoc(seen.id, *doc)));
+    plan.steps
+        .extend(wanted.roles.difference(&seen.roles).map(|role| Step::GrantRole(seen.id, role.clone())));
+    plan.steps.extend(
+        wanted.rights_docs.difference(&seen.rights_docs).map(|doc| Step::GrantRightsDoc(seen.id, *doc)),
+    );
 }
 
 fn admin_changes(
-    seen: &ObservedAdmin, wanted: &DesiredAdmin, link: &AdminLink, policy: &Policy,
+    seen: &ObservedAdmin,
+    wanted: &DesiredAdmin,
+    link: &AdminLink,
+    policy: &Policy,
 ) -> BTreeMap<String, Value> {
     let raw = seen.admin.raw();
     let mut target = wanted.fields.clone();

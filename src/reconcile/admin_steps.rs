@@ -29,14 +29,20 @@ impl Case<'_> {
         let made = match self.end(entry, made, "the administrator").await? {
             Some(admin) if admin.id().is_some() => admin,
             // The interface description allows 201 without a body: the name finds it.
-            _ => self.admin_named(&new.user_name).await?.ok_or_else(|| Trouble::unconfirmed("the administrator"))?,
+            _ => self
+                .admin_named(&new.user_name)
+                .await?
+                .ok_or_else(|| Trouble::unconfirmed("the administrator"))?,
         };
         self.link_new_admin(&made, &new.user_name, new.fields.keys().cloned().collect()).await
     }
 
     /// Remembers an administrator of our making before anything else happens to it.
     pub(super) async fn link_new_admin(
-        &mut self, made: &Admin, user_name: &str, owned: BTreeSet<String>,
+        &mut self,
+        made: &Admin,
+        user_name: &str,
+        owned: BTreeSet<String>,
     ) -> Result<(), Trouble> {
         let Some(id) = made.id() else { return Err(Trouble::unconfirmed("the administrator")) };
         self.link.admin = Some(AdminLink {
@@ -60,8 +66,14 @@ impl Case<'_> {
     /// The administrator of this login name, from a fresh list.
     pub(super) async fn admin_named(&self, user_name: &str) -> Result<Option<Admin>, Trouble> {
         let wanted = crate::domain::fold(user_name);
-        let admins = self.calls.admins().await.map_err(|error| Trouble::upstream("the list of administrators", &error))?;
-        Ok(admins.into_iter().find(|it| it.user_name().is_some_and(|name| crate::domain::fold(name) == wanted)))
+        let admins = self
+            .calls
+            .admins()
+            .await
+            .map_err(|error| Trouble::upstream("the list of administrators", &error))?;
+        Ok(admins
+            .into_iter()
+            .find(|it| it.user_name().is_some_and(|name| crate::domain::fold(name) == wanted)))
     }
 
     /// Switches an administrator off, and looks afterwards.
@@ -107,11 +119,13 @@ impl Case<'_> {
     pub(super) async fn delete_admin(&mut self, id: UserId) -> Result<(), Trouble> {
         let reassign = self.tenant.policy.admin_reassign_user_id.map(UserId);
         let children = self.calls.admin_children(id).await;
-        let children = children.map_err(|error| Trouble::upstream("the administrator", &error).insistent())?;
+        let children =
+            children.map_err(|error| Trouble::upstream("the administrator", &error).insistent())?;
         if !children.is_empty() && reassign.is_none() {
             return Err(Trouble::Unavailable(
                 std::time::Duration::from_secs(300),
-                "The administrator has created others; name who takes them over in admin_reassign_user_id.".to_owned(),
+                "The administrator has created others; name who takes them over in admin_reassign_user_id."
+                    .to_owned(),
             ));
         }
         let entry = self.begin("deleteAdmin", &json!({"userId": id})).await?;
@@ -152,7 +166,10 @@ impl Case<'_> {
 
     /// Reads the roles once more and compares: what was to go is gone, what was to come is there.
     pub(super) async fn confirm_roles(
-        &mut self, id: UserId, granted: &BTreeSet<RoleType>, revoked: &BTreeSet<RoleType>,
+        &mut self,
+        id: UserId,
+        granted: &BTreeSet<RoleType>,
+        revoked: &BTreeSet<RoleType>,
     ) -> Result<(), Trouble> {
         let now = self.calls.roles(id).await;
         let now = now.map_err(|error| Trouble::upstream("the roles", &error).insistent())?;

@@ -1,7 +1,5 @@
 //! The calls that change agents, each verified as far as its danger asks for.
 
-use std::collections::BTreeMap;
-
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +19,11 @@ pub(super) const MOVE_STRATEGY: &str = "move_strategy";
 
 impl Case<'_> {
     /// Creates the agent in its final group: one call, with a password that nobody keeps.
-    pub(super) async fn create_agent(&mut self, new: &NewAgent, wanted: &DesiredAgent) -> Result<(), Trouble> {
+    pub(super) async fn create_agent(
+        &mut self,
+        new: &NewAgent,
+        wanted: &DesiredAgent,
+    ) -> Result<(), Trouble> {
         self.check_new_agent_cap().await?;
         let rc_user_id = self.extension_of(wanted).await?;
         let mut body: Map<String, Value> = new.fields.clone().into_iter().collect();
@@ -42,8 +44,9 @@ impl Case<'_> {
             "group": new.group, "username": new.login, "email": new.fields.get("email"), "rcUserId": rc_user_id,
         });
         let entry = self.begin("createAgent", &intent).await?;
-        let password = password::generate()
-            .map_err(|error| Trouble::Unavailable(super::trouble::PAUSE, format!("No randomness: {error}")))?;
+        let password = password::generate().map_err(|error| {
+            Trouble::Unavailable(super::trouble::PAUSE, format!("No randomness: {error}"))
+        })?;
         body.insert("password".to_owned(), json!(password.expose_secret()));
         let made = self.calls.create_agent(new.group, body).await;
         let made = self.end(entry, made, "the agent").await?;
@@ -52,7 +55,11 @@ impl Case<'_> {
 
     /// Remembers an agent of our making before anything else happens to it.
     pub(super) async fn link_new_agent(
-        &mut self, made: &Agent, group: AgentGroupId, owned: impl Iterator<Item = String>, rc_user_id: Option<RcUserId>,
+        &mut self,
+        made: &Agent,
+        group: AgentGroupId,
+        owned: impl Iterator<Item = String>,
+        rc_user_id: Option<RcUserId>,
     ) -> Result<(), Trouble> {
         let Some(id) = made.id() else {
             return Err(Trouble::Lost("RingCX answered a new agent without its id.".to_owned()));
@@ -148,7 +155,10 @@ impl Case<'_> {
     }
 
     async fn put_agent(
-        &mut self, seen: &ObservedAgent, body: Map<String, Value>, operation: &str,
+        &mut self,
+        seen: &ObservedAgent,
+        body: Map<String, Value>,
+        operation: &str,
     ) -> Result<ObservedAgent, Trouble> {
         let entry = self.begin(operation, &json!({"agentId": seen.id})).await?;
         let answer = self.calls.put_agent(seen.group, seen.id, body.clone()).await;
@@ -159,7 +169,10 @@ impl Case<'_> {
 
     /// Moves by the strategy that has worked before, else by each in turn; every first success is verified by a GET.
     async fn move_agent(
-        &mut self, seen: &ObservedAgent, body: &Map<String, Value>, target: AgentGroupId,
+        &mut self,
+        seen: &ObservedAgent,
+        body: &Map<String, Value>,
+        target: AgentGroupId,
     ) -> Result<ObservedAgent, Trouble> {
         let (strategies, learned) = self.move_strategies().await?;
         for strategy in strategies {
@@ -194,7 +207,11 @@ impl Case<'_> {
     }
 
     async fn send_move(
-        &self, strategy: MoveStrategy, seen: &ObservedAgent, mut body: Map<String, Value>, target: AgentGroupId,
+        &self,
+        strategy: MoveStrategy,
+        seen: &ObservedAgent,
+        mut body: Map<String, Value>,
+        target: AgentGroupId,
     ) -> Result<Option<Agent>, upstream::Error> {
         body.insert("agentGroup".to_owned(), json!({"id": target, "agentGroupId": target}));
         body.insert("groupId".to_owned(), json!(target));
@@ -212,7 +229,9 @@ impl Case<'_> {
         let known = self.fact(MOVE_STRATEGY).await?.as_deref().and_then(MoveStrategy::parse);
         Ok(match (self.tenant.policy.move_strategy, known) {
             (MoveStrategy::Auto, Some(known)) => (vec![known], true),
-            (MoveStrategy::Auto, None) => (vec![MoveStrategy::Body, MoveStrategy::Path, MoveStrategy::Bulk], false),
+            (MoveStrategy::Auto, None) => {
+                (vec![MoveStrategy::Body, MoveStrategy::Path, MoveStrategy::Bulk], false)
+            }
             (chosen, known) => (vec![chosen], known == Some(chosen)),
         })
     }
@@ -258,7 +277,9 @@ impl Case<'_> {
             (_, Err(error)) if required => {
                 return Err(Trouble::Unavailable(
                     super::trouble::PAUSE,
-                    format!("The RingCentral extensions could not be read, and link_rc_extension is required: {error}"),
+                    format!(
+                        "The RingCentral extensions could not be read, and link_rc_extension is required: {error}"
+                    ),
                 ));
             }
             (_, Err(_)) => None,
@@ -283,9 +304,4 @@ fn echo_password(seen: &Agent, body: &mut Map<String, Value>) {
     if let Some(password) = seen.raw().get("password").filter(|it| !it.is_null()) {
         body.insert("password".to_owned(), password.clone());
     }
-}
-
-/// The fields of an update, without their values, for the audit record.
-pub(super) fn field_names(changes: &BTreeMap<String, Value>) -> Vec<&str> {
-    changes.keys().map(String::as_str).collect()
 }

@@ -52,7 +52,9 @@ impl SharedBudget {
 
 impl Budget for SharedBudget {
     fn acquire(
-        &self, lane: Lane, give_up_at: Option<Instant>,
+        &self,
+        lane: Lane,
+        give_up_at: Option<Instant>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Duration>> + Send + '_>> {
         Box::pin(self.take(lane, give_up_at))
     }

@@ -45,8 +45,11 @@ pub(super) struct Entry {
 impl Case<'_> {
     /// Writes down a changing call before it is made, so that a crash in between leaves a trace.
     pub(super) async fn begin(&self, operation: &str, intent: &Value) -> Result<Entry, Trouble> {
-        let entry =
-            Entry { id: self.ids.next().to_string(), operation: operation.to_owned(), intent: intent.clone() };
+        let entry = Entry {
+            id: self.ids.next().to_string(),
+            operation: operation.to_owned(),
+            intent: intent.clone(),
+        };
         let row = journal::Entry {
             id: entry.id.clone(),
             person: self.person.clone(),
@@ -61,7 +64,10 @@ impl Case<'_> {
 
     /// Writes down what became of a call. One whose outcome is unknown stays open: whoever comes next looks first.
     pub(super) async fn end<T>(
-        &self, entry: Entry, answer: Result<T, upstream::Error>, what: &str,
+        &self,
+        entry: Entry,
+        answer: Result<T, upstream::Error>,
+        what: &str,
     ) -> Result<T, Trouble> {
         match answer {
             Ok(value) => {
@@ -101,7 +107,11 @@ impl Case<'_> {
     }
 
     /// Closes a row that earlier work left open, now that somebody has looked.
-    pub(super) async fn close_found(&self, left: &journal::Entry, outcome: &'static str) -> Result<(), Trouble> {
+    pub(super) async fn close_found(
+        &self,
+        left: &journal::Entry,
+        outcome: &'static str,
+    ) -> Result<(), Trouble> {
         let intent = serde_json::from_str(&left.intent).unwrap_or(Value::Null);
         self.close(Entry { id: left.id.clone(), operation: left.operation.clone(), intent }, outcome).await
     }
@@ -127,7 +137,9 @@ impl Case<'_> {
 
     /// Stores the link and puts the agent into the inventory, so that it is never taken for a stranger.
     pub(super) async fn remember_agent(&self, agent: &Agent, group: AgentGroupId) -> Result<(), Trouble> {
-        let Some(item) = inventory::Item::agent(agent, group, self.clock.now()) else { return self.save_link().await };
+        let Some(item) = inventory::Item::agent(agent, group, self.clock.now()) else {
+            return self.save_link().await;
+        };
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
         Ok(self
@@ -141,7 +153,9 @@ impl Case<'_> {
 
     /// The same for an administrator.
     pub(super) async fn remember_admin(&self, admin: &Admin) -> Result<(), Trouble> {
-        let Some(item) = inventory::Item::admin(admin, self.clock.now()) else { return self.save_link().await };
+        let Some(item) = inventory::Item::admin(admin, self.clock.now()) else {
+            return self.save_link().await;
+        };
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
         Ok(self
@@ -176,7 +190,11 @@ impl Case<'_> {
     }
 
     /// The agent as RingCX shows it now.
-    pub(super) async fn look_at_agent(&self, group: AgentGroupId, id: AgentId) -> Result<ObservedAgent, Trouble> {
+    pub(super) async fn look_at_agent(
+        &self,
+        group: AgentGroupId,
+        id: AgentId,
+    ) -> Result<ObservedAgent, Trouble> {
         let agent = self.calls.agent(group, id).await;
         let agent = agent.map_err(|error| Trouble::upstream("the agent", &error).insistent())?;
         Ok(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent })
@@ -189,7 +207,8 @@ impl Case<'_> {
 
     /// Refuses a new agent beyond the tenant's cap, and makes it wait beyond the hourly one.
     pub(super) async fn check_new_agent_cap(&self) -> Result<(), Trouble> {
-        let (tenant, hour_ago) = (self.tenant.id.clone(), self.clock.now() - std::time::Duration::from_secs(3600));
+        let (tenant, hour_ago) =
+            (self.tenant.id.clone(), self.clock.now() - std::time::Duration::from_secs(3600));
         let policy = &self.tenant.policy;
         if policy.max_agents.is_none() && policy.max_new_per_hour.is_none() {
             return Ok(());
@@ -211,7 +230,9 @@ impl Case<'_> {
         if let Some(most) = policy.max_new_per_hour.filter(|most| recent >= *most) {
             return Err(Trouble::Unavailable(
                 std::time::Duration::from_secs(300),
-                format!("{most} accounts were created within the last hour (setting max_new_per_hour); the next one waits."),
+                format!(
+                    "{most} accounts were created within the last hour (setting max_new_per_hour); the next one waits."
+                ),
             ));
         }
         Ok(())
@@ -220,7 +241,8 @@ impl Case<'_> {
     /// An administrator of this name that nobody linked is never taken over silently.
     pub(super) async fn refuse_known_admin(&self, user_name: &str) -> Result<(), Trouble> {
         let (tenant, key) = (self.tenant.id.clone(), crate::domain::fold(user_name));
-        let found = self.store.read(move |tx| inventory::by_name(tx, &tenant, inventory::Kind::Admin, &key)).await?;
+        let found =
+            self.store.read(move |tx| inventory::by_name(tx, &tenant, inventory::Kind::Admin, &key)).await?;
         match found.first() {
             None => Ok(()),
             Some(item) => Err(Trouble::Refused(scim::Error::uniqueness(format!(

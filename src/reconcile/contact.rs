@@ -38,7 +38,9 @@ impl Reconciler {
                     self.bell.notify_waiters();
                     return;
                 }
-                Err(error) => tracing::warn!(%error, tenant = %tenant.id, "RingCX could not be read; creates wait"),
+                Err(error) => {
+                    tracing::warn!(%error, tenant = %tenant.id, "RingCX could not be read; creates wait")
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -48,11 +50,19 @@ impl Reconciler {
         }
     }
 
-    /// Learns the account once: from the store, else from RingCX.
+    /// Learns the accounts of all tenants, one after the other.
     ///
     /// # Errors
-    /// What RingCX or the store said.
-    pub async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
+    /// What RingCX or the store said about the first that could not be read.
+    pub async fn meet_all(&self) -> Result<(), ContactError> {
+        for tenant in self.tenants.values() {
+            self.first_contact(tenant).await?;
+        }
+        Ok(())
+    }
+
+    /// Learns the account once: from the store, else from RingCX.
+    async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
         let _alone = tenant.reading.lock().await;
         let id = tenant.id.clone();
         if let Some(text) = self.store.read(move |tx| facts::get(tx, &id, KNOWN)).await?
@@ -81,7 +91,10 @@ impl Reconciler {
     }
 
     async fn read_admins(
-        &self, calls: &Calls, known: &mut Known, items: &mut Vec<inventory::Item>,
+        &self,
+        calls: &Calls,
+        known: &mut Known,
+        items: &mut Vec<inventory::Item>,
     ) -> Result<(), upstream::Error> {
         match calls.identity().await {
             Ok(identity) => known.own_user = identity.user_id,
@@ -91,7 +104,9 @@ impl Reconciler {
             Err(error) => return Err(error),
         }
         match calls.admins().await {
-            Ok(admins) => items.extend(admins.iter().filter_map(|it| inventory::Item::admin(it, self.clock.now()))),
+            Ok(admins) => {
+                items.extend(admins.iter().filter_map(|it| inventory::Item::admin(it, self.clock.now())))
+            }
             Err(error @ upstream::Error::Forbidden { .. }) => {
                 tracing::warn!(%error, "administrators cannot be read; giving roles will fail");
                 return Ok(());
@@ -114,7 +129,10 @@ impl Reconciler {
     }
 
     async fn store_known(
-        &self, tenant: &Tenant, known: &Known, items: Option<Vec<inventory::Item>>,
+        &self,
+        tenant: &Tenant,
+        known: &Known,
+        items: Option<Vec<inventory::Item>>,
     ) -> Result<(), store::Error> {
         let id = tenant.id.clone();
         let text = serde_json::to_string(&StoredKnown::from(known))
@@ -151,7 +169,9 @@ impl Reconciler {
                 tenant.learn(fresh);
             }
             // The names as they were known decide; a client that needs a newer one asks again.
-            Err(error) => tracing::warn!(%error, tenant = %tenant.id, "the agent groups could not be read again"),
+            Err(error) => {
+                tracing::warn!(%error, tenant = %tenant.id, "the agent groups could not be read again")
+            }
         }
         Ok(tenant.known().unwrap_or(known))
     }
@@ -190,7 +210,8 @@ async fn directory(calls: &Calls) -> Result<Directory, upstream::Error> {
 
 /// `none` where agents have an external id already: it belongs to a workforce-management feed that nobody connects with us.
 async fn external_id_source(
-    calls: &Calls, agents: &[(AgentGroupId, Agent)],
+    calls: &Calls,
+    agents: &[(AgentGroupId, Agent)],
 ) -> Result<ExternalIdSource, upstream::Error> {
     let has_one = |agent: &Agent| agent.external_agent_id().is_some_and(|id| !id.is_empty());
     if agents.iter().any(|(_, agent)| has_one(agent)) {

@@ -16,7 +16,10 @@ use crate::upstream::{self, Lane};
 impl Reconciler {
     /// Makes or finds the agent group of a SCIM group, links the two, and has the members computed again.
     pub(super) async fn work_on_group(
-        &self, tenant: &Arc<Tenant>, job: &mut jobs::Job, id: &GroupId,
+        &self,
+        tenant: &Arc<Tenant>,
+        job: &mut jobs::Job,
+        id: &GroupId,
     ) -> Result<Worked, store::Error> {
         let (of, wanted) = (tenant.id.clone(), id.clone());
         let group = self.store.read(move |tx| groups::get(tx, &of, &wanted)).await?;
@@ -51,7 +54,10 @@ impl Reconciler {
 
     /// The agent group of this name, from a fresh list, else a new one; the list also finds one whose creation was not answered.
     async fn agent_group_named(
-        &self, tenant: &Arc<Tenant>, name: &str, job: &jobs::Job,
+        &self,
+        tenant: &Arc<Tenant>,
+        name: &str,
+        job: &jobs::Job,
     ) -> Result<(AgentGroupId, bool), upstream::Error> {
         let calls = tenant.ringcx.calls(Lane::Create, None);
         let listed = calls.agent_groups().await?;
@@ -68,11 +74,19 @@ impl Reconciler {
             started: self.clock.now(),
         };
         let (of, row) = (tenant.id.clone(), entry.clone());
-        self.store.write(move |tx| journal::open(tx, &of, &row)).await.map_err(|error| unavailable(&error))?;
+        self.store
+            .write(move |tx| journal::open(tx, &of, &row))
+            .await
+            .map_err(|error| unavailable(&error))?;
         let made = calls.create_agent_group(name).await;
         let (of, now) = (tenant.id.clone(), self.clock.now());
         let outcome = if made.is_ok() { "done" } else { "refused" };
-        let record = self.record(&job.person, None, "createAgentGroup", &json!({"groupName": name, "outcome": outcome}));
+        let record = self.record(
+            &job.person,
+            None,
+            "createAgentGroup",
+            &json!({"groupName": name, "outcome": outcome}),
+        );
         let closed = self
             .store
             .write(move |tx| {
@@ -98,4 +112,3 @@ impl Reconciler {
 fn unavailable(error: &store::Error) -> upstream::Error {
     upstream::Error::store(error.to_string())
 }
-

@@ -54,11 +54,20 @@ impl Reconciler {
     /// # Errors
     /// 409 when the name is in use; 400 when all members are unknown.
     pub async fn create_group(
-        &self, tenant: &TenantId, by: &Actor, new: Resource, wanted: Vec<Member>,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        new: Resource,
+        wanted: Vec<Member>,
     ) -> Result<GroupWritten, Error> {
         let tenant = self.tenant(tenant)?;
         let id = GroupId::from(self.ids.next());
-        let record = self.group_record(&id, by, "create_group", &json!({"displayName": new.text("displayName"), "members": wanted.len()}));
+        let record = self.group_record(
+            &id,
+            by,
+            "create_group",
+            &json!({"displayName": new.text("displayName"), "members": wanted.len()}),
+        );
         let (of, now) = (Arc::clone(tenant), self.clock.now());
         let written = self
             .store
@@ -68,11 +77,17 @@ impl Reconciler {
                 claim_name(tx, &of.id, &new, &id)?;
                 let spoken_for = membership(&id, &new, None);
                 let linked = linked_group(&of, &spoken_for);
-                groups::insert(tx, &of.id, &id, &groups::NewGroup {
-                    body: &new.to_json(),
-                    keys: &keys,
-                    agent_group: linked.map(|group| group.0),
-                }, now)?;
+                groups::insert(
+                    tx,
+                    &of.id,
+                    &id,
+                    &groups::NewGroup {
+                        body: &new.to_json(),
+                        keys: &keys,
+                        agent_group: linked.map(|group| group.0),
+                    },
+                    now,
+                )?;
                 let makes_group = of.policy.auto_create_agent_groups
                     && linked.is_none()
                     && !grant::is_spoken_for(&spoken_for, &of.policy, &of.mappings);
@@ -93,7 +108,12 @@ impl Reconciler {
     /// # Errors
     /// 404, 409, 412; 400 when all members are unknown.
     pub async fn replace_group(
-        &self, tenant: &TenantId, by: &Actor, id: &GroupId, body: Value, if_match: Option<&str>,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &GroupId,
+        body: Value,
+        if_match: Option<&str>,
     ) -> Result<GroupWritten, Error> {
         let rules = self.tenant(tenant)?.rules.clone();
         let wanted = check::members(&body, &rules)?;
@@ -109,7 +129,12 @@ impl Reconciler {
     /// # Errors
     /// 404, 409, 412; 400 when all members are unknown.
     pub async fn patch_group(
-        &self, tenant: &TenantId, by: &Actor, id: &GroupId, op: PatchOp, if_match: Option<&str>,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &GroupId,
+        op: PatchOp,
+        if_match: Option<&str>,
     ) -> Result<GroupWritten, Error> {
         let rules = self.tenant(tenant)?.rules.clone();
         let (op, changes) = patch::split_members(&op, &rules)?;
@@ -124,7 +149,11 @@ impl Reconciler {
     /// # Errors
     /// 404, 412.
     pub async fn delete_group(
-        &self, tenant: &TenantId, by: &Actor, id: &GroupId, if_match: Option<&str>,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &GroupId,
+        if_match: Option<&str>,
     ) -> Result<(), Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.group_record(id, by, "delete_group", &json!({}));
@@ -150,10 +179,19 @@ impl Reconciler {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "PUT and PATCH differ in all of these, and share the transaction")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "PUT and PATCH differ in all of these, and share the transaction"
+    )]
     async fn change_group(
-        &self, tenant: &TenantId, by: &Actor, id: &GroupId, action: &str, if_match: Option<&str>,
-        changes: Vec<MemberChange>, rewrite: impl Fn(&Resource) -> Result<Resource, scim::Error> + Send + Sync + 'static,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &GroupId,
+        action: &str,
+        if_match: Option<&str>,
+        changes: Vec<MemberChange>,
+        rewrite: impl Fn(&Resource) -> Result<Resource, scim::Error> + Send + Sync + 'static,
     ) -> Result<GroupWritten, Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.group_record(id, by, action, &Value::Null);
@@ -168,17 +206,27 @@ impl Reconciler {
                 if body != base {
                     claim_name(tx, &of.id, &body, &id)?;
                     let old_name = group_keys(&base).display_name;
-                    let pinned = group.pinned_name.clone().or_else(|| pin(&of, &standing(&group, &base), &old_name));
+                    let pinned =
+                        group.pinned_name.clone().or_else(|| pin(&of, &standing(&group, &base), &old_name));
                     groups::update(tx, &of.id, &id, &body.to_json(), &group_keys(&body), pinned.as_deref())?;
                     names::keep_only(
-                        tx, &of.id, names::Kind::GroupName, id.as_str(), &[&group_keys(&body).display_name_key],
+                        tx,
+                        &of.id,
+                        names::Kind::GroupName,
+                        id.as_str(),
+                        &[&group_keys(&body).display_name_key],
                     )?;
                 }
                 let moved = change_members(tx, &of, &id, &changes, now)?;
                 if body != base || !moved.added.is_empty() || !moved.removed.is_empty() {
                     groups::touch(tx, &of.id, &id, now)?;
-                    let detail = json!({"added": moved.added, "removed": moved.removed, "skipped": moved.skipped});
-                    audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
+                    let detail =
+                        json!({"added": moved.added, "removed": moved.removed, "skipped": moved.skipped});
+                    audit::append(
+                        tx,
+                        &of.id,
+                        &audit::Record { detail: detail.to_string(), ..record.clone() },
+                    )?;
                     enqueue(tx, &of, &standing(&group, &base), &moved, now, now + debounce)?;
                 }
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
@@ -204,7 +252,11 @@ impl Reconciler {
 
 /// Applies changes of membership in their order; only the difference is written.
 fn change_members(
-    tx: &mut Tx<'_>, tenant: &Tenant, id: &GroupId, changes: &[MemberChange], now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    id: &GroupId,
+    changes: &[MemberChange],
+    now: jiff::Timestamp,
 ) -> Result<Moved, Error> {
     let mut moved = Moved::default();
     for change in changes {
@@ -257,7 +309,11 @@ fn member_matcher(filter: &Filter) -> Result<Matcher, Error> {
 fn sort_out(tx: &mut Tx<'_>, tenant: &Tenant, wanted: &[Member], moved: &mut Moved) -> Result<Sorted, Error> {
     let mut sorted = Sorted::default();
     for member in wanted {
-        let new = |is_group| members::NewMember { id: member.id.clone(), display: member.display.clone(), is_group };
+        let new = |is_group| members::NewMember {
+            id: member.id.clone(),
+            display: member.display.clone(),
+            is_group,
+        };
         match people::standing(tx, &tenant.id, &PersonId::from(member.id.as_str()))? {
             Some(people::Standing::Live) => sorted.known.push(new(false)),
             Some(people::Standing::Deleted) => sorted.deleted.push(member.id.clone()),
@@ -282,7 +338,12 @@ fn sort_out(tx: &mut Tx<'_>, tenant: &Tenant, wanted: &[Member], moved: &mut Mov
 
 /// One job for each person whom the change can affect in RingCX; none when the group gives nothing.
 fn enqueue(
-    tx: &mut Tx<'_>, tenant: &Tenant, group: &Membership, moved: &Moved, now: jiff::Timestamp, later: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    group: &Membership,
+    moved: &Moved,
+    now: jiff::Timestamp,
+    later: jiff::Timestamp,
 ) -> Result<(), Error> {
     let docs = tenant.known().map(|known| known.directory.rights_docs.clone()).unwrap_or_default();
     let grants = grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs);
@@ -345,7 +406,12 @@ fn parse(group: &groups::Group) -> Result<Resource, Error> {
     Ok(super::work::parse(&group.body)?)
 }
 
-fn lock(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId, if_match: Option<&str>) -> Result<groups::Group, Error> {
+fn lock(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &GroupId,
+    if_match: Option<&str>,
+) -> Result<groups::Group, Error> {
     let group = groups::lock(tx, tenant, id)?
         .ok_or_else(|| Error::Scim(scim::Error::not_found("Group", id.as_str())))?;
     let current = answer::group_etag(group.version);

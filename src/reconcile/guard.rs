@@ -27,7 +27,10 @@ impl Case<'_> {
         let wanted = desired.admin.as_ref().filter(|_| desired.active);
         let keeps = wanted.is_some_and(|it| it.roles.contains(&super_user));
         let granted = self.link.admin.as_ref().is_some_and(|it| it.granted_roles.contains(&super_user));
-        let loses = seen.admin.enabled() && seen.roles.contains(&super_user) && !keeps && (granted || !desired.active);
+        let loses = seen.admin.enabled()
+            && seen.roles.contains(&super_user)
+            && !keeps
+            && (granted || !desired.active);
         if loses && !self.another_super_user(&seen.admin).await? {
             return Err(Trouble::Refused(scim::Error::new(
                 409,
@@ -40,7 +43,11 @@ impl Case<'_> {
 
     /// Whether somebody else could still administer the account; asked from a fresh list.
     async fn another_super_user(&self, leaving: &Admin) -> Result<bool, Trouble> {
-        let admins = self.calls.admins().await.map_err(|error| Trouble::upstream("the list of administrators", &error))?;
+        let admins = self
+            .calls
+            .admins()
+            .await
+            .map_err(|error| Trouble::upstream("the list of administrators", &error))?;
         let super_user = RoleType::new("SUPER_USER");
         Ok(admins.iter().any(|admin| {
             admin.enabled()

@@ -45,13 +45,18 @@ impl Reconciler {
     /// # Errors
     /// When the request cannot be accepted at all: a name in use, an unknown role, a candidate that a person must decide on.
     pub async fn create(
-        &self, tenant: &TenantId, by: &Actor, new: Resource, deadline: Instant,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        new: Resource,
+        deadline: Instant,
     ) -> Result<Outcome, Error> {
         let tenant = self.tenant(tenant)?;
         let Some(known) = self.known_for(tenant, &new).await? else { return Ok(not_met()) };
         check_names(&new, &tenant.terms(&known))?;
         let fresh = PersonId::from(self.ids.next());
-        let record = self.record(&fresh, Some(by.clone()), "create", &json!({"userName": new.text("userName")}));
+        let record =
+            self.record(&fresh, Some(by.clone()), "create", &json!({"userName": new.text("userName")}));
         let (of, by, now) = (Arc::clone(tenant), by.clone(), self.clock.now());
         let accepted = self
             .store
@@ -68,7 +73,13 @@ impl Reconciler {
     /// # Errors
     /// When the request cannot be accepted at all.
     pub async fn replace(
-        &self, tenant: &TenantId, by: &Actor, id: &PersonId, body: Value, if_match: Option<&str>, deadline: Instant,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &PersonId,
+        body: Value,
+        if_match: Option<&str>,
+        deadline: Instant,
     ) -> Result<Outcome, Error> {
         self.change(tenant, by, id, Change::Put(body), if_match, deadline).await
     }
@@ -81,9 +92,16 @@ impl Reconciler {
     /// # Errors
     /// When the request cannot be accepted at all.
     pub async fn patch(
-        &self, tenant: &TenantId, by: &Actor, id: &PersonId, op: PatchOp, if_match: Option<&str>, deadline: Instant,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &PersonId,
+        op: PatchOp,
+        if_match: Option<&str>,
+        deadline: Instant,
     ) -> Result<Outcome, Error> {
-        let survivor = self.tenant(tenant)?.rules.disable_survives_bad_patch.then(|| patch::only_disable(&op)).flatten();
+        let survivor =
+            self.tenant(tenant)?.rules.disable_survives_bad_patch.then(|| patch::only_disable(&op)).flatten();
         match (self.change(tenant, by, id, Change::Patch(op), if_match, deadline).await, survivor) {
             (Err(Error::Scim(error)), Some(disable)) if error.status == 400 => {
                 self.change(tenant, by, id, Change::Patch(disable), if_match, deadline).await?;
@@ -98,7 +116,12 @@ impl Reconciler {
     /// # Errors
     /// 404 for a person who is not there, 412 when `if_match` does not fit.
     pub async fn delete(
-        &self, tenant: &TenantId, by: &Actor, id: &PersonId, if_match: Option<&str>, deadline: Instant,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &PersonId,
+        if_match: Option<&str>,
+        deadline: Instant,
     ) -> Result<Outcome, Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.record(id, Some(by.clone()), "delete", &json!({}));
@@ -119,7 +142,8 @@ impl Reconciler {
                 }
                 let mut user = parse(&loaded.person.body)?;
                 let change = json!({});
-                let new = NewRevision { kind: Kind::Delete, change: &change, body: &user.to_json(), by: &by, now };
+                let new =
+                    NewRevision { kind: Kind::Delete, change: &change, body: &user.to_json(), by: &by, now };
                 let seq = revisions::append(tx, &of.id, &id, &new)?;
                 jobs::enqueue(tx, &of.id, &id, Lane::Deactivate, now, now)?;
                 // Visible as inactive until RingCX confirms.
@@ -133,13 +157,24 @@ impl Reconciler {
     }
 
     async fn change(
-        &self, tenant: &TenantId, by: &Actor, id: &PersonId, change: Change, if_match: Option<&str>, deadline: Instant,
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        id: &PersonId,
+        change: Change,
+        if_match: Option<&str>,
+        deadline: Instant,
     ) -> Result<Outcome, Error> {
         let tenant = self.tenant(tenant)?;
         // What the names mean does not depend on the transaction, and reading them again may take a call.
         let draft = self.draft(tenant, id, &change).await?;
         let Some(known) = self.known_for(tenant, &draft).await? else { return Ok(not_met()) };
-        let record = self.record(id, Some(by.clone()), if matches!(change, Change::Put(_)) { "replace" } else { "patch" }, &Value::Null);
+        let record = self.record(
+            id,
+            Some(by.clone()),
+            if matches!(change, Change::Put(_)) { "replace" } else { "patch" },
+            &Value::Null,
+        );
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
         let accepted = self
@@ -177,7 +212,11 @@ impl Reconciler {
     }
 
     async fn conclude(
-        &self, tenant: &Arc<Tenant>, accepted: Accepted, deadline: Instant, at_once: bool,
+        &self,
+        tenant: &Arc<Tenant>,
+        accepted: Accepted,
+        deadline: Instant,
+        at_once: bool,
     ) -> Result<Outcome, Error> {
         match accepted {
             Accepted::Now(id) => Ok(Outcome::Settled(id)),
@@ -192,10 +231,18 @@ impl Reconciler {
 }
 
 fn accept_create(
-    tx: &mut Tx<'_>, tenant: &Tenant, known: &Known, id: &PersonId, user: &Resource, by: &Actor, now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    known: &Known,
+    id: &PersonId,
+    user: &Resource,
+    by: &Actor,
+    now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
     let keys = user_keys(user);
-    if let Some(holder) = names::claim(tx, &tenant.id, names::Kind::UserName, &keys.user_name_key, id.as_str())? {
+    if let Some(holder) =
+        names::claim(tx, &tenant.id, names::Kind::UserName, &keys.user_name_key, id.as_str())?
+    {
         return rejoin(tx, tenant, &PersonId::from(holder), user, by, now);
     }
     claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), id)?;
@@ -205,14 +252,20 @@ fn accept_create(
     let waits = digests.agent.is_some() || digests.admin.is_some();
     let state = if waits { Provisioning::Pending } else { report::state_of(&wish, &link, false) };
     let answer = stored_user(id, user, &link, state, None);
-    people::insert(tx, &tenant.id, id, &people::Shown {
-        body: &user.to_json(),
-        answer: &answer,
-        keys: &keys,
-        state,
-        last_error: None,
-        suspended: false,
-    }, now)?;
+    people::insert(
+        tx,
+        &tenant.id,
+        id,
+        &people::Shown {
+            body: &user.to_json(),
+            answer: &answer,
+            keys: &keys,
+            state,
+            last_error: None,
+            suspended: false,
+        },
+        now,
+    )?;
     links::save(tx, &tenant.id, id, &link, now)?;
     if !waits {
         return Ok(Accepted::Now(id.clone()));
@@ -225,28 +278,43 @@ fn accept_create(
 
 /// A POST of a name in use: the same credential joins its own unfinished record, everybody else is told who holds it.
 fn rejoin(
-    tx: &mut Tx<'_>, tenant: &Tenant, holder: &PersonId, user: &Resource, by: &Actor, now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    holder: &PersonId,
+    user: &Resource,
+    by: &Actor,
+    now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
     let Some(person) = people::lock(tx, &tenant.id, holder)? else { return Err(in_use(user, holder, "")) };
     let last = revisions::last_create(tx, &tenant.id, holder)?;
     let unfinished = matches!(person.state, Provisioning::Pending | Provisioning::Error)
         && last.as_ref().is_some_and(|it| it.outcome != Some(revisions::Outcome::Settled));
     let Some(last) = last.filter(|it| unfinished && it.by.credential == by.credential) else {
-        let inactive = if parse(&person.body).is_ok_and(|user| report::shows_active(&user)) { "" } else { ", who is inactive" };
+        let inactive = if parse(&person.body).is_ok_and(|user| report::shows_active(&user)) {
+            ""
+        } else {
+            ", who is inactive"
+        };
         return Err(in_use(user, holder, inactive));
     };
     let keys = user_keys(user);
     claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), holder)?;
     let link = links::get(tx, &tenant.id, holder)?.unwrap_or_default();
     let answer = stored_user(holder, user, &link, Provisioning::Pending, None);
-    people::confirm(tx, &tenant.id, holder, &people::Shown {
-        body: &user.to_json(),
-        answer: &answer,
-        keys: &keys,
-        state: Provisioning::Pending,
-        last_error: None,
-        suspended: false,
-    }, now)?;
+    people::confirm(
+        tx,
+        &tenant.id,
+        holder,
+        &people::Shown {
+            body: &user.to_json(),
+            answer: &answer,
+            keys: &keys,
+            state: Provisioning::Pending,
+            last_error: None,
+            suspended: false,
+        },
+        now,
+    )?;
     let seq = if last.outcome.is_none() {
         revisions::set_body(tx, &tenant.id, holder, last.seq, &user.to_json())?;
         last.seq
@@ -259,10 +327,20 @@ fn rejoin(
     Ok(Accepted::Waits(holder.clone(), seq))
 }
 
-#[expect(clippy::too_many_arguments, reason = "a change is decided from all of these, and nothing else holds them together")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a change is decided from all of these, and nothing else holds them together"
+)]
 fn accept_change(
-    tx: &mut Tx<'_>, tenant: &Tenant, known: &Known, loaded: &Loaded, base: &Resource, user: &Resource, change: &Change,
-    by: &Actor, now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    known: &Known,
+    loaded: &Loaded,
+    base: &Resource,
+    user: &Resource,
+    change: &Change,
+    by: &Actor,
+    now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
     let id = &loaded.person.id;
     if user == base && loaded.waiting.is_empty() && loaded.person.state != Provisioning::Error {
@@ -271,7 +349,9 @@ fn accept_change(
     let (before, after) = (user_keys(base), user_keys(user));
     if before.user_name_key != after.user_name_key {
         refuse_rename(tenant, &before.user_name, &after.user_name)?;
-        if let Some(holder) = names::claim(tx, &tenant.id, names::Kind::UserName, &after.user_name_key, id.as_str())? {
+        if let Some(holder) =
+            names::claim(tx, &tenant.id, names::Kind::UserName, &after.user_name_key, id.as_str())?
+        {
             return Err(in_use(user, &PersonId::from(holder), ""));
         }
     }
@@ -292,14 +372,20 @@ fn accept_change(
     if !effect && loaded.waiting.is_empty() {
         let state = report::state_of(&wish, &loaded.link, loaded.person.suspended);
         let answer = stored_user(id, user, &loaded.link, state, None);
-        people::confirm(tx, &tenant.id, id, &people::Shown {
-            body: &user.to_json(),
-            answer: &answer,
-            keys: &after,
-            state,
-            last_error: None,
-            suspended: loaded.person.suspended,
-        }, now)?;
+        people::confirm(
+            tx,
+            &tenant.id,
+            id,
+            &people::Shown {
+                body: &user.to_json(),
+                answer: &answer,
+                keys: &after,
+                state,
+                last_error: None,
+                suspended: loaded.person.suspended,
+            },
+            now,
+        )?;
         report::release_names(tx, &tenant.id, id, user)?;
         return Ok(Accepted::Now(id.clone()));
     }
@@ -315,14 +401,17 @@ fn accept_change(
 
 /// The person under lock, with everything that decides about them.
 fn lock(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, if_match: Option<&str>) -> Result<Loaded, Error> {
-    let person = people::lock(tx, tenant, id)?.filter(|it| it.deleted.is_none()).ok_or_else(|| missing(id))?;
+    let person =
+        people::lock(tx, tenant, id)?.filter(|it| it.deleted.is_none()).ok_or_else(|| missing(id))?;
     if let Some(wanted) = if_match {
         let groups = members::groups_of_person(tx, tenant, id)?;
         let current = answer::user_etag(person.version, &groups);
         if !etag_fits(wanted, &current) {
             return Err(Error::Scim(scim::Error::new(
                 412,
-                format!("The user has changed since you read it; its version is now {current}. Read it again."),
+                format!(
+                    "The user has changed since you read it; its version is now {current}. Read it again."
+                ),
             )));
         }
     }
@@ -361,7 +450,11 @@ fn apply(tenant: &Tenant, base: &Resource, change: &Change) -> Result<Resource, 
 }
 
 fn wish_of(
-    tenant: &Tenant, known: &Known, user: &Resource, link: &Link, memberships: &[crate::domain::grant::Membership],
+    tenant: &Tenant,
+    known: &Known,
+    user: &Resource,
+    link: &Link,
+    memberships: &[crate::domain::grant::Membership],
 ) -> Result<Desired, scim::Error> {
     let standing = desired::Standing {
         user,
@@ -374,7 +467,10 @@ fn wish_of(
 }
 
 fn claim_external_id(
-    tx: &mut Tx<'_>, tenant: &TenantId, external_id: Option<&str>, id: &PersonId,
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    external_id: Option<&str>,
+    id: &PersonId,
 ) -> Result<(), Error> {
     let Some(key) = external_id else { return Ok(()) };
     match names::claim(tx, tenant, names::Kind::ExternalId, key, id.as_str())? {

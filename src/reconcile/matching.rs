@@ -9,8 +9,8 @@ use crate::store::inventory::{self, Item, Kind};
 use crate::store::{Tx, links, people};
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, UserId};
 
-use super::tenant::Tenant;
 use super::Error;
+use super::tenant::Tenant;
 
 /// The accounts that a new person takes over.
 ///
@@ -19,7 +19,12 @@ use super::Error;
 ///
 /// # Errors
 /// 409 naming the candidates.
-pub(super) fn adopt(tx: &mut Tx<'_>, tenant: &Tenant, user: &Resource, keys: &UserKeys) -> Result<Link, Error> {
+pub(super) fn adopt(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    user: &Resource,
+    keys: &UserKeys,
+) -> Result<Link, Error> {
     let mut link = relink(tx, &tenant.id, user, keys)?;
     if !tenant.policy.link_existing {
         return Ok(link);
@@ -42,7 +47,9 @@ fn relink(tx: &mut Tx<'_>, tenant: &TenantId, user: &Resource, keys: &UserKeys) 
         if !agrees("externalId") && !agrees(EMPLOYEE_NUMBER) {
             continue;
         }
-        let Some(link) = links::get(tx, tenant, &grave.id)?.filter(|it| it.agent.is_some() || it.admin.is_some()) else {
+        let Some(link) =
+            links::get(tx, tenant, &grave.id)?.filter(|it| it.agent.is_some() || it.admin.is_some())
+        else {
             continue;
         };
         links::remove(tx, tenant, &grave.id)?;
@@ -52,7 +59,10 @@ fn relink(tx: &mut Tx<'_>, tenant: &TenantId, user: &Resource, keys: &UserKeys) 
 }
 
 fn adopt_agent(
-    tx: &mut Tx<'_>, tenant: &Tenant, user: &Resource, keys: &UserKeys,
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    user: &Resource,
+    keys: &UserKeys,
 ) -> Result<Option<AgentLink>, Error> {
     let id = &tenant.id;
     let login = person::login_name(&tenant.policy.username_template, &keys.user_name, &tenant.account_id);
@@ -70,8 +80,11 @@ fn adopt_agent(
         if fold(&login) != keys.user_name_key {
             named.extend(inventory::by_name(tx, id, Kind::Agent, &fold(&login))?);
         }
-        let rewritten = inventory::by_name_between(tx, id, Kind::Agent, &rewritten_range(&login, &tenant.account_id))?;
-        named.extend(rewritten.into_iter().filter(|it| is_rewritten_login(&login, &it.name, &tenant.account_id)));
+        let rewritten =
+            inventory::by_name_between(tx, id, Kind::Agent, &rewritten_range(&login, &tenant.account_id))?;
+        named.extend(
+            rewritten.into_iter().filter(|it| is_rewritten_login(&login, &it.name, &tenant.account_id)),
+        );
         named.sort_by_key(|item| item.id);
         named.dedup_by_key(|item| item.id);
         found = unlinked(tx, id, named)?;
@@ -79,7 +92,10 @@ fn adopt_agent(
     match found.as_slice() {
         [] => refuse_equal_email(tx, tenant, keys).map(|()| None),
         [item] if item.active => Ok(Some(AgentLink {
-            id: AgentGroupAgent { agent: AgentId(item.id), group: AgentGroupId(item.group.unwrap_or_default()) },
+            id: AgentGroupAgent {
+                agent: AgentId(item.id),
+                group: AgentGroupId(item.group.unwrap_or_default()),
+            },
             username: item.name.clone(),
             ours: false,
             home: item.group.map(AgentGroupId),
@@ -100,7 +116,10 @@ fn refuse_equal_email(tx: &mut Tx<'_>, tenant: &Tenant, keys: &UserKeys) -> Resu
     for email in &keys.emails {
         let found = inventory::by_email(tx, &tenant.id, Kind::Agent, email)?;
         if let Some(item) = unlinked(tx, &tenant.id, found)?.first() {
-            return Err(question(&format!("RingCX agent {} has this person's e-mail address and another user name", item.id)));
+            return Err(question(&format!(
+                "RingCX agent {} has this person's e-mail address and another user name",
+                item.id
+            )));
         }
     }
     Ok(())
@@ -113,7 +132,10 @@ fn adopt_admin(tx: &mut Tx<'_>, tenant: &TenantId, keys: &UserKeys) -> Result<Op
         return Ok(None);
     }
     if !item.active {
-        return Err(question(&format!("RingCX administrator {} has this user name and is switched off", item.id)));
+        return Err(question(&format!(
+            "RingCX administrator {} has this user name and is switched off",
+            item.id
+        )));
     }
     Ok(Some(AdminLink {
         id: UserId(item.id),

@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 pub use budget::SharedBudget;
+pub use contact::ContactError;
 pub use groups::GroupWritten;
 pub use settle::Outcome;
 pub use tenant::{Known, Tenant};
@@ -134,6 +135,11 @@ impl Reconciler {
     /// Whether the tenant has met RingCX, so that people can be created.
     pub fn ready(&self, tenant: &TenantId) -> bool {
         self.tenants.get(tenant).is_some_and(|tenant| tenant.known().is_some())
+    }
+
+    /// Whether every tenant has met RingCX.
+    pub fn all_ready(&self) -> bool {
+        self.tenants.values().all(|tenant| tenant.known().is_some())
     }
 
     fn tenant(&self, id: &TenantId) -> Result<&Arc<Tenant>, Error> {

@@ -28,8 +28,10 @@ fn compose(random: &[u8]) -> Option<String> {
     // Bytes beyond the last whole multiple of the alphabet are skipped: every character is as likely as any other.
     let usable = 256 - 256 % alphabet.len();
     let letters = random.iter().filter(|byte| usize::from(**byte) < usable);
-    let password: Vec<u8> =
-        letters.filter_map(|byte| alphabet.get(usize::from(*byte) % alphabet.len()).copied()).take(LENGTH).collect();
+    let password: Vec<u8> = letters
+        .filter_map(|byte| alphabet.get(usize::from(*byte) % alphabet.len()).copied())
+        .take(LENGTH)
+        .collect();
     let complete = CLASSES.iter().all(|class| password.iter().any(|letter| class.contains(letter)));
     (complete && password.len() == LENGTH).then(|| password.into_iter().map(char::from).collect())
 }

@@ -15,7 +15,11 @@ impl Case<'_> {
     ///
     /// A create is looked up: an agent that was unknown before, with the user name sent (or what RingCX makes of it) and the
     /// same e-mail address or extension, is ours. Several such agents are a question for a person, never a second create.
-    pub(super) async fn recover(&mut self, open: &[journal::Entry], _desired: &Desired) -> Result<bool, Trouble> {
+    pub(super) async fn recover(
+        &mut self,
+        open: &[journal::Entry],
+        _desired: &Desired,
+    ) -> Result<bool, Trouble> {
         for entry in open {
             let intent: Value = serde_json::from_str(&entry.intent).unwrap_or(Value::Null);
             let found = match entry.operation.as_str() {
@@ -42,7 +46,9 @@ impl Case<'_> {
     }
 
     async fn recover_agent(&mut self, intent: &Value) -> Result<bool, Trouble> {
-        let Some(group) = intent.get("group").and_then(Value::as_i64).map(AgentGroupId) else { return Ok(false) };
+        let Some(group) = intent.get("group").and_then(Value::as_i64).map(AgentGroupId) else {
+            return Ok(false);
+        };
         let sent = intent.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
         let listed = self.calls.agents(group).await;
         let listed = listed.map_err(|error| Trouble::upstream("the list of agents", &error))?;
@@ -92,7 +98,8 @@ impl Case<'_> {
         let Some(admin) = self.admin_named(&user_name).await? else { return Ok(false) };
         let Some(id) = admin.id() else { return Ok(false) };
         let tenant = self.tenant.id.clone();
-        let known = self.store.read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Admin, id.0)).await?;
+        let known =
+            self.store.read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Admin, id.0)).await?;
         if known.is_some() {
             return Ok(false);
         }

@@ -30,7 +30,12 @@ pub(super) struct Done {
 
 impl Reconciler {
     /// Confirms the revisions that RingCX has agreed to, and shows the person accordingly.
-    pub(super) async fn report(&self, tenant: &Tenant, loaded: &Loaded, done: Done) -> Result<(), store::Error> {
+    pub(super) async fn report(
+        &self,
+        tenant: &Tenant,
+        loaded: &Loaded,
+        done: Done,
+    ) -> Result<(), store::Error> {
         let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
         let state = state_of(&done.desired, &done.link, suspended);
         let notes = (!done.desired.notes.is_empty()).then(|| done.desired.notes.join(" "));
@@ -57,14 +62,20 @@ impl Reconciler {
                     return if was_deleted { Ok(()) } else { bury(tx, &tenant, &id, now) };
                 }
                 let answer = stored_user(&id, &done.user, &done.link, state, notes.as_deref());
-                people::confirm(tx, &tenant, &id, &people::Shown {
-                    body: &body,
-                    answer: &answer,
-                    keys: &user_keys(&done.user),
-                    state,
-                    last_error: notes.as_deref(),
-                    suspended,
-                }, now)?;
+                people::confirm(
+                    tx,
+                    &tenant,
+                    &id,
+                    &people::Shown {
+                        body: &body,
+                        answer: &answer,
+                        keys: &user_keys(&done.user),
+                        state,
+                        last_error: notes.as_deref(),
+                        suspended,
+                    },
+                    now,
+                )?;
                 release_names(tx, &tenant, &id, &done.user)
             })
             .await
@@ -73,23 +84,40 @@ impl Reconciler {
     /// Writes down a refusal: only the first waiting revision fails, later ones are computed again without it.
     ///
     /// Without a revision the wish came from a group: the membership stays, and the person shows the error.
-    pub(super) async fn refuse(&self, tenant: &Tenant, loaded: &Loaded, why: &scim::Error) -> Result<(), store::Error> {
+    pub(super) async fn refuse(
+        &self,
+        tenant: &Tenant,
+        loaded: &Loaded,
+        why: &scim::Error,
+    ) -> Result<(), store::Error> {
         tracing::warn!(tenant = %tenant.id, person.id = %loaded.person.id, status = why.status, "RingCX or a guard refused");
         let now = self.clock.now();
         let waited = loaded.waiting.first().is_some_and(|revision| self.somebody_waits(tenant, revision));
         let (tenant_id, rules) = (tenant.id.clone(), tenant.rules.clone());
         let (person, link) = (loaded.person.clone(), loaded.link.clone());
         let (waiting, why) = (loaded.waiting.clone(), why.clone());
-        let record = self.record(&person.id, waiting.first().map(|it| it.by.clone()), "refused", &json!({"detail": why.detail}));
+        let record = self.record(
+            &person.id,
+            waiting.first().map(|it| it.by.clone()),
+            "refused",
+            &json!({"detail": why.detail}),
+        );
         self.store
             .write(move |tx| {
                 audit::append(tx, &tenant_id, &record)?;
                 let Some((culprit, rest)) = waiting.split_first() else {
                     return show_error(tx, &tenant_id, &person, &link, &why, now);
                 };
-                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail}).to_string();
+                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail})
+                    .to_string();
                 revisions::finish_through(
-                    tx, &tenant_id, &person.id, culprit.seq, Settlement::Refused, Some(&detail), now,
+                    tx,
+                    &tenant_id,
+                    &person.id,
+                    culprit.seq,
+                    Settlement::Refused,
+                    Some(&detail),
+                    now,
                 )?;
                 if culprit.kind == Kind::Create && waited {
                     return withdraw(tx, &tenant_id, &person.id, &link, rest, now);
@@ -110,7 +138,11 @@ impl Reconciler {
 
     /// A record for the auditor about one person.
     pub(super) fn record(
-        &self, person: &PersonId, by: Option<Actor>, action: &str, detail: &serde_json::Value,
+        &self,
+        person: &PersonId,
+        by: Option<Actor>,
+        action: &str,
+        detail: &serde_json::Value,
     ) -> audit::Record {
         let by = by.unwrap_or_else(Actor::bridge);
         audit::Record {
@@ -140,7 +172,10 @@ pub(super) fn state_of(desired: &Desired, link: &Link, suspended: bool) -> Provi
 
 /// Ends a person: a tombstone stays, the names are free again, the groups lose a member.
 pub(super) fn bury(
-    tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
     people::tombstone(tx, tenant, id, now)?;
     names::release_all(tx, tenant, id.as_str())?;
@@ -153,7 +188,12 @@ pub(super) fn bury(
 /// A refused create leaves a tombstone; an account it adopted is unlinked unchanged, one it made is cleaned up by the work that
 /// goes on.
 fn withdraw(
-    tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, link: &Link, rest: &[Revision], now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    link: &Link,
+    rest: &[Revision],
+    now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
     for revision in rest {
         revisions::finish_through(tx, tenant, id, revision.seq, Settlement::Refused, None, now)?;
@@ -166,7 +206,12 @@ fn withdraw(
 }
 
 fn show_error(
-    tx: &mut Tx<'_>, tenant: &TenantId, person: &people::Person, link: &Link, why: &scim::Error, now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &people::Person,
+    link: &Link,
+    why: &scim::Error,
+    now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
     let Ok(user) = parse(&person.body) else { return Ok(()) };
     let answer = stored_user(&person.id, &user, link, Provisioning::Error, Some(&why.detail));
@@ -175,7 +220,12 @@ fn show_error(
 
 /// Computes the waiting revisions again, now that the one before them has failed.
 fn rebase(
-    tx: &mut Tx<'_>, tenant: &TenantId, person: &people::Person, rest: &[Revision], rules: &Rules, now: jiff::Timestamp,
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &people::Person,
+    rest: &[Revision],
+    rules: &Rules,
+    now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
     let mut base = parse(&person.body)?;
     for revision in rest {
@@ -185,8 +235,17 @@ fn rebase(
                 base = body;
             }
             Err(why) => {
-                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail}).to_string();
-                revisions::finish_one(tx, tenant, &person.id, revision.seq, Settlement::Refused, Some(&detail), now)?;
+                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail})
+                    .to_string();
+                revisions::finish_one(
+                    tx,
+                    tenant,
+                    &person.id,
+                    revision.seq,
+                    Settlement::Refused,
+                    Some(&detail),
+                    now,
+                )?;
             }
         }
     }
@@ -208,7 +267,10 @@ fn again(base: &Resource, revision: &Revision, rules: &Rules) -> Result<Resource
 
 /// Frees the names that neither the person nor a waiting revision of theirs uses any more.
 pub(super) fn release_names(
-    tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, user: &Resource,
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    user: &Resource,
 ) -> Result<(), store::Error> {
     let mut used = vec![user_keys(user)];
     for revision in revisions::waiting(tx, tenant, id)? {

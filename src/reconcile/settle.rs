@@ -53,7 +53,11 @@ impl Reconciler {
     ///
     /// The work goes on after the deadline: it is never cut off between a call and its record.
     pub(super) async fn settle(
-        &self, tenant: &Arc<Tenant>, person: &PersonId, seq: i64, deadline: Instant,
+        &self,
+        tenant: &Arc<Tenant>,
+        person: &PersonId,
+        seq: i64,
+        deadline: Instant,
     ) -> Result<Outcome, Error> {
         loop {
             let ring = self.bell.notified();
@@ -68,7 +72,9 @@ impl Reconciler {
                 match revision.outcome {
                     Some(Settlement::Settled) if revision.kind == Kind::Delete => return Ok(Outcome::Gone),
                     Some(Settlement::Settled) => return Ok(Outcome::Settled(person.clone())),
-                    Some(Settlement::Refused) => return Ok(Outcome::Rejected(refusal(revision.detail.as_deref()))),
+                    Some(Settlement::Refused) => {
+                        return Ok(Outcome::Rejected(refusal(revision.detail.as_deref())));
+                    }
                     None => {}
                 }
             }
@@ -88,7 +94,10 @@ impl Reconciler {
     }
 
     async fn progress(
-        &self, tenant: &Tenant, person: &PersonId, seq: i64,
+        &self,
+        tenant: &Tenant,
+        person: &PersonId,
+        seq: i64,
     ) -> Result<(Option<revisions::Revision>, Option<jobs::Job>), store::Error> {
         let (tenant, person) = (tenant.id.clone(), person.clone());
         self.store
@@ -105,10 +114,16 @@ impl Reconciler {
         let after = until_due.max(SOON).min(self.times.longest_pause);
         match job.and_then(|job| job.last_error) {
             Some(why) if why == jobs::LIMITED => Outcome::Busy {
-                detail: format!("RingCX is rate limiting; the change is kept, retry after {} seconds.", after.as_secs()),
+                detail: format!(
+                    "RingCX is rate limiting; the change is kept, retry after {} seconds.",
+                    after.as_secs()
+                ),
                 after,
             },
-            Some(why) => Outcome::Unavailable { detail: format!("{why} The change is kept and will be tried again."), after },
+            Some(why) => Outcome::Unavailable {
+                detail: format!("{why} The change is kept and will be tried again."),
+                after,
+            },
             None => Outcome::Unavailable {
                 detail: "RingCX has not confirmed the change in time; it is kept and goes on.".to_owned(),
                 after,

@@ -33,18 +33,25 @@ impl Case<'_> {
     ///
     /// A new administrator gets roles only in a second round, because they need its id.
     pub(super) async fn bring_in_line(
-        &mut self, desired: &Desired, scope: Scope, switch_on: bool,
+        &mut self,
+        desired: &Desired,
+        scope: Scope,
+        switch_on: bool,
     ) -> Result<Settled, Trouble> {
         self.observe(desired, scope).await?;
         self.guard(desired).await?;
         let mut settled = Settled::default();
         loop {
-            let planned = plan::plan(desired, &self.seen, &Circumstances {
-                policy: &self.tenant.policy,
-                agent_defaults: &self.tenant.agent_defaults,
-                link: &self.link,
-                switch_on,
-            });
+            let planned = plan::plan(
+                desired,
+                &self.seen,
+                &Circumstances {
+                    policy: &self.tenant.policy,
+                    agent_defaults: &self.tenant.agent_defaults,
+                    link: &self.link,
+                    switch_on,
+                },
+            );
             let Plan { steps, suspended, held, refused } = planned;
             settled.suspended |= suspended;
             settled.held |= held;
@@ -128,9 +135,10 @@ impl Case<'_> {
                 }
                 Err(error) => return Err(Trouble::upstream("the administrator", &error)),
             };
-            let asks_docs =
-                !link.granted_docs.is_empty() || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
-            let docs = if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
+            let asks_docs = !link.granted_docs.is_empty()
+                || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
+            let docs =
+                if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
             let docs = docs.map_err(|error| Trouble::upstream("the rights documents", &error))?;
             let roles = admin.roles();
             let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
@@ -141,7 +149,10 @@ impl Case<'_> {
 
     /// The agent where it was last, else where it ought to be, else in any group: somebody may have moved it.
     async fn find_agent(
-        &self, id: AgentId, last: AgentGroupId, desired: &Desired,
+        &self,
+        id: AgentId,
+        last: AgentGroupId,
+        desired: &Desired,
     ) -> Result<Option<ObservedAgent>, Trouble> {
         let wished = desired.agent.as_ref().and_then(|agent| agent.group);
         let everywhere = self.known.directory.agent_groups.iter().map(|group| group.id);
@@ -151,7 +162,9 @@ impl Case<'_> {
                 continue;
             }
             match self.calls.agent(group, id).await {
-                Ok(agent) => return Ok(Some(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent })),
+                Ok(agent) => {
+                    return Ok(Some(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent }));
+                }
                 Err(upstream::Error::NotFound) => {}
                 Err(error) => return Err(Trouble::upstream("the agent", &error)),
             }

@@ -54,8 +54,13 @@ const EXTENSIONS_LIVE: Duration = Duration::from_secs(600);
 impl Tenant {
     /// A tenant that has not met RingCX in this process.
     pub fn new(
-        id: TenantId, rules: Rules, policy: Policy, mappings: Vec<GroupMapping>, agent_defaults: AgentDefaults,
-        account_id: String, ringcx: RingCx,
+        id: TenantId,
+        rules: Rules,
+        policy: Policy,
+        mappings: Vec<GroupMapping>,
+        agent_defaults: AgentDefaults,
+        account_id: String,
+        ringcx: RingCx,
     ) -> Self {
         Self {
             id,
@@ -99,7 +104,8 @@ impl Tenant {
 
     /// The RingCentral extensions by folded e-mail address; an address that two of them share is nobody's.
     pub(super) async fn extensions_by_email(
-        &self, calls: &Calls,
+        &self,
+        calls: &Calls,
     ) -> Result<Arc<BTreeMap<String, RcUserId>>, upstream::Error> {
         let mut cached = self.extensions.lock().await;
         if let Some((read, directory)) = cached.as_ref()
@@ -115,7 +121,8 @@ impl Tenant {
                 by_email.entry(fold(email)).and_modify(|twice| *twice = None).or_insert(Some(extension.id));
             }
         }
-        let directory: BTreeMap<_, _> = by_email.into_iter().filter_map(|(email, id)| Some((email, id?))).collect();
+        let directory: BTreeMap<_, _> =
+            by_email.into_iter().filter_map(|(email, id)| Some((email, id?))).collect();
         let directory = Arc::new(directory);
         *cached = Some((Instant::now(), Arc::clone(&directory)));
         Ok(directory)

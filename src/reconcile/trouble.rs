@@ -45,13 +45,16 @@ impl Trouble {
             )));
         }
         match (error.next(), error) {
-            (Next::Retry | Next::Reauth, _) | (_, upstream::Error::Forbidden { .. } | upstream::Error::NotFound) => {
+            (Next::Retry | Next::Reauth, _)
+            | (_, upstream::Error::Forbidden { .. } | upstream::Error::NotFound) => {
                 Self::Unavailable(PAUSE, format!("RingCX did not serve {what}: {error}"))
             }
             (Next::GiveUp, upstream::Error::Conflict { .. }) => {
                 Self::Refused(scim::Error::uniqueness(format!("RingCX refused {what}: {error}")))
             }
-            (Next::GiveUp, _) => Self::Refused(scim::Error::invalid_value(format!("RingCX refused {what}: {error}"))),
+            (Next::GiveUp, _) => {
+                Self::Refused(scim::Error::invalid_value(format!("RingCX refused {what}: {error}")))
+            }
         }
     }
 

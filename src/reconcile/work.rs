@@ -47,7 +47,11 @@ pub(super) enum Worked {
 
 impl Reconciler {
     /// Works on the person of `job` until nothing is left to do or trouble says to wait.
-    pub(super) async fn work(&self, tenant: &Arc<Tenant>, job: &mut jobs::Job) -> Result<Worked, store::Error> {
+    pub(super) async fn work(
+        &self,
+        tenant: &Arc<Tenant>,
+        job: &mut jobs::Job,
+    ) -> Result<Worked, store::Error> {
         let Some(known) = tenant.known() else {
             let why = "The tenant has not met RingCX yet.";
             return self.postpone(tenant, job, std::time::Duration::from_secs(2), why).await;
@@ -106,12 +110,18 @@ impl Reconciler {
     }
 
     async fn one_round(
-        &self, tenant: &Arc<Tenant>, known: &Arc<Known>, loaded: &Loaded, singly: bool, job: &jobs::Job,
+        &self,
+        tenant: &Arc<Tenant>,
+        known: &Arc<Known>,
+        loaded: &Loaded,
+        singly: bool,
+        job: &jobs::Job,
     ) -> Result<(), Trouble> {
         let taken: Vec<&Revision> = loaded.waiting.iter().take(if singly { 1 } else { usize::MAX }).collect();
         let before = parse(&loaded.person.body)?;
         let user = taken.last().map_or(Ok(before.clone()), |revision| parse(&revision.body))?;
-        let deleted = loaded.person.deleted.is_some() || taken.last().is_some_and(|it| it.kind == Kind::Delete);
+        let deleted =
+            loaded.person.deleted.is_some() || taken.last().is_some_and(|it| it.kind == Kind::Delete);
         let desired = wish(tenant, known, &user, loaded, deleted).map_err(Trouble::Refused)?;
 
         let lane = lane_of(&desired, &loaded.link, job.lane);
@@ -145,7 +155,14 @@ impl Reconciler {
         let digests = digest::of(&desired, &case.link, &tenant.policy);
         case.link.agent_applied = digests.agent;
         case.link.admin_applied = digests.admin;
-        let done = report::Done { user, desired, settled, link: case.link, taken: taken.last().map(|it| it.seq), deleted };
+        let done = report::Done {
+            user,
+            desired,
+            settled,
+            link: case.link,
+            taken: taken.last().map(|it| it.seq),
+            deleted,
+        };
         Ok(self.report(tenant, loaded, done).await?)
     }
 
@@ -168,7 +185,11 @@ impl Reconciler {
     }
 
     pub(super) async fn postpone(
-        &self, tenant: &Tenant, job: &jobs::Job, after: std::time::Duration, why: &str,
+        &self,
+        tenant: &Tenant,
+        job: &jobs::Job,
+        after: std::time::Duration,
+        why: &str,
     ) -> Result<Worked, store::Error> {
         tracing::info!(tenant = %tenant.id, person.id = %job.person, after_ms = after.as_millis(), "work on a person waits");
         let (job, why, due) = (job.clone(), why.to_owned(), self.clock.now() + after);
@@ -179,7 +200,11 @@ impl Reconciler {
 
 /// What the person ought to have.
 pub(super) fn wish(
-    tenant: &Tenant, known: &Known, user: &Resource, loaded: &Loaded, deleted: bool,
+    tenant: &Tenant,
+    known: &Known,
+    user: &Resource,
+    loaded: &Loaded,
+    deleted: bool,
 ) -> Result<Desired, scim::Error> {
     let standing = Standing {
         user,
@@ -193,7 +218,9 @@ pub(super) fn wish(
 
 /// The groups of a person, with what decides about grants.
 pub(super) fn memberships(
-    tx: &mut Tx<'_>, tenant: &crate::domain::TenantId, id: &PersonId,
+    tx: &mut Tx<'_>,
+    tenant: &crate::domain::TenantId,
+    id: &PersonId,
 ) -> Result<Vec<Membership>, store::Error> {
     Ok(members::groups_of(tx, tenant, id)?
         .into_iter()
@@ -213,7 +240,8 @@ pub(super) fn parse(body: &str) -> Result<Resource, store::Error> {
 
 /// The lane of the work: access removal goes before everything else.
 fn lane_of(desired: &Desired, link: &Link, enqueued: Lane) -> Lane {
-    let works = link.agent.as_ref().is_some_and(|it| it.enabled) || link.admin.as_ref().is_some_and(|it| it.enabled);
+    let works =
+        link.agent.as_ref().is_some_and(|it| it.enabled) || link.admin.as_ref().is_some_and(|it| it.enabled);
     if !desired.active && works { Lane::Deactivate } else { enqueued }
 }
 

@@ -75,7 +75,8 @@ impl Reconciler {
 
     /// The next due job of a tenant that this process serves.
     async fn claim_next(&self) -> Result<Option<(Arc<Tenant>, jobs::Job)>, store::Error> {
-        let ours: Vec<TenantId> = self.tenants.values().filter(|it| it.known().is_some()).map(|it| it.id.clone()).collect();
+        let ours: Vec<TenantId> =
+            self.tenants.values().filter(|it| it.known().is_some()).map(|it| it.id.clone()).collect();
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
         let asked = ours.clone();
         let due = self.store.read(move |tx| jobs::any_due(tx, &asked, now)).await?;

@@ -71,7 +71,12 @@ pub(super) fn group_object(base: &str, found: &FoundGroup) -> Object {
     let etag = answer::group_etag(group.version);
     let meta = Meta { base, created: group.created, modified: group.modified, version: &etag };
     let body = crate::scim::Resource::from_json(&group.body).unwrap_or_default();
-    answer::group_object(&group.id, &body, found.members.as_deref().filter(|members| !members.is_empty()), &meta)
+    answer::group_object(
+        &group.id,
+        &body,
+        found.members.as_deref().filter(|members| !members.is_empty()),
+        &meta,
+    )
 }
 
 /// A group as the client wants to see it.

@@ -116,7 +116,8 @@ async fn look_up(app: &App, hash: &str) -> Result<Token, Error> {
         return Err(Error::unauthorized("token is revoked"));
     }
     if remember(hash, &token) {
-        let (store, tenant, id, now) = (app.store.clone(), token.tenant.clone(), token.id.clone(), app.clock.now());
+        let (store, tenant, id, now) =
+            (app.store.clone(), token.tenant.clone(), token.id.clone(), app.clock.now());
         tokio::spawn(async move {
             if let Err(error) = store.write(move |tx| tokens::touch(tx, &tenant, &id, now)).await {
                 tracing::warn!(%error, "the last use of a token was not written down");
@@ -146,7 +147,8 @@ fn forget(hash: &str) {
 
 /// 404 for a path that nobody serves.
 pub(super) fn no_route(path: &str) -> Error {
-    let known = "Users, Groups, ServiceProviderConfig, ResourceTypes and Schemas below a base such as /scim/v2";
+    let known =
+        "Users, Groups, ServiceProviderConfig, ResourceTypes and Schemas below a base such as /scim/v2";
     let shown: String = path.chars().take(100).collect();
     Error::new(404, format!("Nothing is served at {shown}; there are {known}."))
 }

@@ -63,7 +63,8 @@ fn all(resources: Vec<Value>) -> Response {
 }
 
 fn pick(resources: Vec<Value>, what: &str, id: &str) -> Result<Response, Error> {
-    let named = |value: &Value| value.get("id").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(id));
+    let named =
+        |value: &Value| value.get("id").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(id));
     let found = resources.into_iter().find(named);
     found.map(|value| one(&value)).ok_or_else(|| scim::Error::not_found(what, id).into())
 }

@@ -26,7 +26,10 @@ impl Error {
 
     /// 401: the same answer whatever was wrong; only the log knows.
     pub(super) fn unauthorized(log: &str) -> Self {
-        Self { log: Some(log.to_owned()), ..Self::new(401, "The token was not accepted; check the token and its expiry.") }
+        Self {
+            log: Some(log.to_owned()),
+            ..Self::new(401, "The token was not accepted; check the token and its expiry.")
+        }
     }
 
     /// 429: too many calls to RingCX.
@@ -52,14 +55,19 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Unavailable(_) | store::Error::Stale => Self {
                 log,
-                ..Self::unavailable(Duration::from_secs(5), "The store of the bridge cannot answer now; try again.".to_owned())
+                ..Self::unavailable(
+                    Duration::from_secs(5),
+                    "The store of the bridge cannot answer now; try again.".to_owned(),
+                )
             },
-            store::Error::Conflict { .. } => {
-                Self { log, ..scim::Error::uniqueness("A value that must be unique is in use already.").into() }
-            }
-            store::Error::Corrupt(_) => {
-                Self { log, ..Self::new(500, "The bridge failed; its log has the reason under this request id.") }
-            }
+            store::Error::Conflict { .. } => Self {
+                log,
+                ..scim::Error::uniqueness("A value that must be unique is in use already.").into()
+            },
+            store::Error::Corrupt(_) => Self {
+                log,
+                ..Self::new(500, "The bridge failed; its log has the reason under this request id.")
+            },
         }
     }
 }

@@ -29,7 +29,12 @@ impl FromRequest<App> for Body {
         let bytes = to_bytes(request.into_body(), limit).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             if cause.contains("length limit") {
-                Error::new(413, format!("The body is larger than {limit} bytes; send fewer members or operations at a time."))
+                Error::new(
+                    413,
+                    format!(
+                        "The body is larger than {limit} bytes; send fewer members or operations at a time."
+                    ),
+                )
             } else {
                 Error::new(400, "The body ended early; send it again.")
             }
@@ -57,12 +62,17 @@ impl FromRequestParts<App> for Parameters {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
-        let pairs = pairs.map_err(|_| scim::Error::invalid_value("The query cannot be decoded; percent-encode it as UTF-8."))?;
+        let pairs = pairs.map_err(|_| {
+            scim::Error::invalid_value("The query cannot be decoded; percent-encode it as UTF-8.")
+        })?;
         let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let query = ListQuery::parse(pairs, app.settings.max_results)?;
         let most = app.settings.max_filter_length;
         if query.filter.as_ref().is_some_and(|filter| filter.len() > most) {
-            return Err(scim::Error::invalid_filter(format!("The filter is longer than {most} bytes; ask for less at a time.")).into());
+            return Err(scim::Error::invalid_filter(format!(
+                "The filter is longer than {most} bytes; ask for less at a time."
+            ))
+            .into());
         }
         Ok(Self(query))
     }
@@ -78,7 +88,8 @@ impl FromRequestParts<App> for Conditions {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
-        let text = |name| parts.headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+        let text =
+            |name| parts.headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
         Ok(Self {
             if_match: text(header::IF_MATCH).map(str::to_owned),
             if_none_match: text(header::IF_NONE_MATCH).map(str::to_owned),
@@ -90,8 +101,8 @@ impl Conditions {
     /// Whether the client has this version already.
     pub(super) fn is_current(&self, etag: &str) -> bool {
         let plain = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        self.if_none_match.as_deref().is_some_and(|tags| {
-            tags.split(',').any(|tag| tag.trim() == "*" || plain(tag) == plain(etag))
-        })
+        self.if_none_match
+            .as_deref()
+            .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || plain(tag) == plain(etag)))
     }
 }

@@ -27,7 +27,11 @@ static X_SKIPPED_MEMBERS: HeaderName = HeaderName::from_static("x-skipped-member
 const SKIPPED_SHOWN: usize = 20;
 
 /// `GET /Groups` (RFC 7644 §3.4.2).
-pub(super) async fn list(caller: Caller, State(app): State<App>, Parameters(query): Parameters) -> Result<Response, Error> {
+pub(super) async fn list(
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+) -> Result<Response, Error> {
     let projection = projection(&query)?;
     let text = query.filter.as_deref();
     let parsed = text.map(|text| filter::parse(&GROUP, text, &caller.rules)).transpose()?;
@@ -45,14 +49,21 @@ pub(super) async fn list(caller: Caller, State(app): State<App>, Parameters(quer
     };
     let wanted = projection.wants("members") || asks_members;
     let page = search::groups(&app.store, &caller.tenant, search, wanted).await?;
-    let shown: Vec<String> =
-        page.items.iter().map(|found| answers::group(&caller.base, found, &projection, &GROUP).text).collect();
+    let shown: Vec<String> = page
+        .items
+        .iter()
+        .map(|found| answers::group(&caller.base, found, &projection, &GROUP).text)
+        .collect();
     Ok(answers::json(StatusCode::OK, answers::list(page.total, query.start_index, &shown)))
 }
 
 /// `GET /Groups/{id}` (RFC 7644 §3.4.1).
 pub(super) async fn get(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    conditions: Conditions,
+    Id(id): Id,
 ) -> Result<Response, Error> {
     let shown = show(&app, &caller, &id, &query).await?;
     if conditions.is_current(&shown.etag) {
@@ -63,7 +74,10 @@ pub(super) async fn get(
 
 /// `POST /Groups` (RFC 7644 §3.3).
 pub(super) async fn create(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, Body(body): Body,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    Body(body): Body,
 ) -> Result<Response, Error> {
     let wanted = check::members(&body, &caller.rules)?.unwrap_or_default();
     let new = check::create(&GROUP, body, &caller.rules)?;
@@ -75,7 +89,11 @@ pub(super) async fn create(
 
 /// `PUT /Groups/{id}` (RFC 7644 §3.5.1).
 pub(super) async fn replace(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    conditions: Conditions,
+    Id(id): Id,
     Body(body): Body,
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
@@ -85,7 +103,11 @@ pub(super) async fn replace(
 
 /// `PATCH /Groups/{id}` (RFC 7644 §3.5.2): 204, or 200 with the resource when attributes are asked for.
 pub(super) async fn patch(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    conditions: Conditions,
+    Id(id): Id,
     Body(body): Body,
 ) -> Result<Response, Error> {
     let op = operations(&app, body, &caller)?;
@@ -99,7 +121,10 @@ pub(super) async fn patch(
 
 /// `DELETE /Groups/{id}` (RFC 7644 §3.6).
 pub(super) async fn delete(
-    caller: Caller, State(app): State<App>, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    conditions: Conditions,
+    Id(id): Id,
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
     app.reconciler.delete_group(&caller.tenant, &caller.actor, &id, if_match).await?;

@@ -21,7 +21,8 @@ pub(super) async fn scrape() -> String {
 pub(super) fn request(route: String, method: String, status: u16, tenant: String, took: Duration) {
     #[expect(clippy::disallowed_macros, reason = "this is the place where HTTP metrics are named")]
     {
-        let labels = [("route", route), ("method", method), ("status", status.to_string()), ("tenant", tenant)];
+        let labels =
+            [("route", route), ("method", method), ("status", status.to_string()), ("tenant", tenant)];
         metrics::counter!("ringcx_scim_http_requests_total", &labels).increment(1);
         metrics::histogram!("ringcx_scim_http_request_seconds", &labels).record(took.as_secs_f64());
     }

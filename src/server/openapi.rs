@@ -65,13 +65,29 @@ fn build() -> Value {
 }
 
 fn collection(ty: &ResourceType) -> Value {
-    let mut list = operation(&format!("List {}s", ty.name), "list", ty.name, &[(200, "A page", Some(reference("ListResponse")))]);
-    insert(&mut list, "parameters", json!([
-        query("filter", "RFC 7644 §3.4.2.2", "string"), query("startIndex", "From 1", "integer"),
-        query("count", "Most on the page", "integer"), query("attributes", "Only these", "string"),
-        query("excludedAttributes", "Not these", "string"),
-    ]));
-    let mut create = operation(&format!("Create a {}", ty.name), "create", ty.name, &[(201, "Created", Some(reference(ty.name)))]);
+    let mut list = operation(
+        &format!("List {}s", ty.name),
+        "list",
+        ty.name,
+        &[(200, "A page", Some(reference("ListResponse")))],
+    );
+    insert(
+        &mut list,
+        "parameters",
+        json!([
+            query("filter", "RFC 7644 §3.4.2.2", "string"),
+            query("startIndex", "From 1", "integer"),
+            query("count", "Most on the page", "integer"),
+            query("attributes", "Only these", "string"),
+            query("excludedAttributes", "Not these", "string"),
+        ]),
+    );
+    let mut create = operation(
+        &format!("Create a {}", ty.name),
+        "create",
+        ty.name,
+        &[(201, "Created", Some(reference(ty.name)))],
+    );
     insert(&mut create, "requestBody", body(reference(ty.name)));
     json!({"get": list, "post": create})
 }
@@ -139,7 +155,8 @@ fn resource(ty: &ResourceType) -> Value {
         let inner = attributes(extension.attributes);
         properties.insert(extension.id.to_owned(), json!({"type": "object", "properties": inner}));
     }
-    let required: Vec<&str> = ty.schema.attributes.iter().filter(|it| it.required).map(|it| it.name).collect();
+    let required: Vec<&str> =
+        ty.schema.attributes.iter().filter(|it| it.required).map(|it| it.name).collect();
     json!({"type": "object", "properties": properties, "required": required})
 }
 
@@ -211,6 +228,10 @@ mod tests {
             std::fs::write(path, document()).unwrap();
         }
         let stored = std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(stored, document(), "run `UPDATE_OPENAPI=1 cargo test openapi` and look at the difference");
+        assert_eq!(
+            stored,
+            document(),
+            "run `UPDATE_OPENAPI=1 cargo test openapi` and look at the difference"
+        );
     }
 }

@@ -23,13 +23,15 @@ const LATEST: Duration = Duration::from_secs(55);
 
 /// The whole server as a service: paths are put right before they are routed.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
-        .nest("/scim/v2", tenant_routes())
-        .nest("/{tenant}/scim/v2", tenant_routes())
+    let routes = tenant_routes("/scim/v2")
+        .merge(tenant_routes("/{tenant}/scim/v2"))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
-        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi::document()) }))
+        .route(
+            "/openapi.json",
+            get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi::document()) }),
+        )
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
@@ -38,17 +40,24 @@ pub fn router(app: App) -> Router {
     Router::new().fallback_service(tower::util::MapRequest::new(routes, straighten))
 }
 
-fn tenant_routes() -> Router<App> {
+fn tenant_routes(base: &str) -> Router<App> {
+    let at = |path: &str| format!("{base}{path}");
     Router::new()
-        .route("/Users", get(users::list).post(users::create))
-        .route("/Users/{id}", get(users::get).put(users::replace).patch(users::patch).delete(users::delete))
-        .route("/Groups", get(groups::list).post(groups::create))
-        .route("/Groups/{id}", get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete))
-        .route("/ServiceProviderConfig", get(discovery::config))
-        .route("/ResourceTypes", get(discovery::resource_types))
-        .route("/ResourceTypes/{id}", get(discovery::resource_type))
-        .route("/Schemas", get(discovery::schemas))
-        .route("/Schemas/{id}", get(discovery::schema))
+        .route(&at("/Users"), get(users::list).post(users::create))
+        .route(
+            &at("/Users/{id}"),
+            get(users::get).put(users::replace).patch(users::patch).delete(users::delete),
+        )
+        .route(&at("/Groups"), get(groups::list).post(groups::create))
+        .route(
+            &at("/Groups/{id}"),
+            get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete),
+        )
+        .route(&at("/ServiceProviderConfig"), get(discovery::config))
+        .route(&at("/ResourceTypes"), get(discovery::resource_types))
+        .route(&at("/ResourceTypes/{id}"), get(discovery::resource_type))
+        .route(&at("/Schemas"), get(discovery::schemas))
+        .route(&at("/Schemas/{id}"), get(discovery::schema))
 }
 
 /// Repeated slashes count as one, and one at the end as none: some clients glue their paths together.
@@ -73,7 +82,8 @@ fn straighten(mut request: Request) -> Request {
 async fn unknown(State(app): State<App>, request: Request) -> Error {
     let (mut parts, _) = request.into_parts();
     if tenant_of(parts.uri.path()).is_some() {
-        let caller = <Caller as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
+        let caller =
+            <Caller as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
         if let Err(error) = caller {
             return error;
         }
@@ -95,14 +105,24 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     let begun = Instant::now();
     let id = app.ids.next().to_string();
     let method = request.method().as_str().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |it| it.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |it| it.as_str().to_owned());
     let tenant = tenant_of(request.uri().path()).map_or("", |(tenant, _)| tenant);
-    let tenant = tenant.parse().ok().filter(|tenant| app.tenants.contains_key(tenant)).map_or_else(String::new, String::from);
+    let tenant = tenant
+        .parse()
+        .ok()
+        .filter(|tenant| app.tenants.contains_key(tenant))
+        .map_or_else(String::new, String::from);
     request.extensions_mut().insert(RequestId(id.clone()));
     let answered = tokio::time::timeout(LATEST, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| {
-        Error::unavailable(Duration::from_secs(10), "The request took too long; what was accepted goes on.".to_owned())
-            .into_response()
+        Error::unavailable(
+            Duration::from_secs(10),
+            "The request took too long; what was accepted goes on.".to_owned(),
+        )
+        .into_response()
     });
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
@@ -121,16 +141,40 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
 
 /// One line a request, without queries, bodies and personal data.
 fn log(
-    id: &str, method: &str, route: &str, tenant: &str, status: StatusCode, took: Duration, error: Option<&Error>,
+    id: &str,
+    method: &str,
+    route: &str,
+    tenant: &str,
+    status: StatusCode,
+    took: Duration,
+    error: Option<&Error>,
 ) {
     let duration_ms = took.as_millis();
     let reason = error.and_then(|error| error.log.as_deref()).unwrap_or_default();
     let status = status.as_u16();
     if status >= 500 {
-        tracing::error!(request.id = id, method, route, tenant, status, duration_ms, reason, "request failed");
+        tracing::error!(
+            request.id = id,
+            method,
+            route,
+            tenant,
+            status,
+            duration_ms,
+            reason,
+            "request failed"
+        );
     } else if status == 401 {
         tracing::warn!(request.id = id, method, route, tenant, status, duration_ms, reason, "caller refused");
     } else {
-        tracing::debug!(request.id = id, method, route, tenant, status, duration_ms, reason, "request served");
+        tracing::debug!(
+            request.id = id,
+            method,
+            route,
+            tenant,
+            status,
+            duration_ms,
+            reason,
+            "request served"
+        );
     }
 }

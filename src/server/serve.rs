@@ -45,7 +45,10 @@ pub async fn run(app: App, listener: TcpListener, shutdown: CancellationToken) -
 
 /// Reads the certificate again when its files change; one that cannot be read leaves the old one in use.
 async fn reload(
-    config: RustlsConfig, cert: std::path::PathBuf, key: std::path::PathBuf, shutdown: CancellationToken,
+    config: RustlsConfig,
+    cert: std::path::PathBuf,
+    key: std::path::PathBuf,
+    shutdown: CancellationToken,
 ) {
     let mut seen = (changed(&cert), changed(&key));
     while !shutdown.is_cancelled() {
@@ -57,7 +60,9 @@ async fn reload(
         seen = now;
         match config.reload_from_pem_file(&cert, &key).await {
             Ok(()) => tracing::info!("the certificate was read again"),
-            Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays in use"),
+            Err(error) => {
+                tracing::error!(%error, "the new certificate cannot be used; the old one stays in use")
+            }
         }
     }
 }

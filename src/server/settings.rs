@@ -55,7 +55,10 @@ impl Settings {
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         if !(Span::secs(1)..=Span::secs(50)).contains(&self.settle_timeout) {
-            found.push(("settle_timeout", "must be between 1s and 50s, because Okta hangs up after 60s".to_owned()));
+            found.push((
+                "settle_timeout",
+                "must be between 1s and 50s, because Okta hangs up after 60s".to_owned(),
+            ));
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             found.push(("tls_cert", "and tls_key go together; set both or neither".to_owned()));
@@ -66,7 +69,11 @@ impl Settings {
                 found.push(("public_url", "must be a URL such as https://scim.example.com".to_owned()));
             }
         }
-        if self.max_results == 0 || self.max_body_bytes < 1024 || self.max_operations == 0 || self.max_filter_length == 0 {
+        if self.max_results == 0
+            || self.max_body_bytes < 1024
+            || self.max_operations == 0
+            || self.max_filter_length == 0
+        {
             found.push(("max_results", "and the other limits must leave room for a request".to_owned()));
         }
         found

@@ -55,7 +55,8 @@ mod tests {
         assert_eq!(hash(token), stored);
         assert_ne!(mint().unwrap().1, stored);
         let typo = format!("{}{}", &token[..token.len() - 1], if token.ends_with('0') { '1' } else { '0' });
-        for wrong in ["", "rcxscim_", "rcxscim_abc", &token[..70], &typo, &token.replace("rcxscim", "other")] {
+        for wrong in ["", "rcxscim_", "rcxscim_abc", &token[..70], &typo, &token.replace("rcxscim", "other")]
+        {
             assert!(!is_well_formed(wrong), "{wrong}");
         }
     }

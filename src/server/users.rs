@@ -22,7 +22,11 @@ use crate::store::search::{self, FoundPerson, Search};
 use crate::store::{members, people};
 
 /// `GET /Users` (RFC 7644 §3.4.2).
-pub(super) async fn list(caller: Caller, State(app): State<App>, Parameters(query): Parameters) -> Result<Response, Error> {
+pub(super) async fn list(
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+) -> Result<Response, Error> {
     let projection = projection(&query)?;
     let text = query.filter.as_deref();
     let parsed = text.map(|text| filter::parse(&USER, text, &caller.rules)).transpose()?;
@@ -44,7 +48,11 @@ pub(super) async fn list(caller: Caller, State(app): State<App>, Parameters(quer
 
 /// `GET /Users/{id}` (RFC 7644 §3.4.1).
 pub(super) async fn get(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    conditions: Conditions,
+    Id(id): Id,
 ) -> Result<Response, Error> {
     let shown = show(&app, &caller, &id, &query).await?;
     if conditions.is_current(&shown.etag) {
@@ -55,7 +63,10 @@ pub(super) async fn get(
 
 /// `POST /Users` (RFC 7644 §3.3): answers once RingCX has agreed, refused, or shown that it cannot answer in time.
 pub(super) async fn create(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, Body(body): Body,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    Body(body): Body,
 ) -> Result<Response, Error> {
     let new = check::create(&USER, body, &caller.rules)?;
     let outcome = app.reconciler.create(&caller.tenant, &caller.actor, new, deadline(&app)).await?;
@@ -67,7 +78,11 @@ pub(super) async fn create(
 
 /// `PUT /Users/{id}` (RFC 7644 §3.5.1).
 pub(super) async fn replace(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    conditions: Conditions,
+    Id(id): Id,
     Body(body): Body,
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
@@ -79,19 +94,27 @@ pub(super) async fn replace(
 
 /// `PATCH /Users/{id}` (RFC 7644 §3.5.2): 200 with the resource, which Okta and Microsoft's validator read.
 pub(super) async fn patch(
-    caller: Caller, State(app): State<App>, Parameters(query): Parameters, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    Parameters(query): Parameters,
+    conditions: Conditions,
+    Id(id): Id,
     Body(body): Body,
 ) -> Result<Response, Error> {
     let op = operations(&app, body, &caller)?;
     let if_match = conditions.if_match.as_deref();
-    let outcome = app.reconciler.patch(&caller.tenant, &caller.actor, &id, op, if_match, deadline(&app)).await?;
+    let outcome =
+        app.reconciler.patch(&caller.tenant, &caller.actor, &id, op, if_match, deadline(&app)).await?;
     let id = settled(outcome)?;
     Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?))
 }
 
 /// `DELETE /Users/{id}` (RFC 7644 §3.6).
 pub(super) async fn delete(
-    caller: Caller, State(app): State<App>, conditions: Conditions, Id(id): Id,
+    caller: Caller,
+    State(app): State<App>,
+    conditions: Conditions,
+    Id(id): Id,
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
     let outcome = app.reconciler.delete(&caller.tenant, &caller.actor, &id, if_match, deadline(&app)).await?;
@@ -125,7 +148,10 @@ pub(super) fn operations(app: &App, body: serde_json::Value, caller: &Caller) ->
     let op = PatchOp::parse(body, &caller.rules)?;
     let most = app.settings.max_operations;
     if op.len() > most {
-        return Err(Error::new(413, format!("The PATCH has {} operations; send {most} at most at a time.", op.len())));
+        return Err(Error::new(
+            413,
+            format!("The PATCH has {} operations; send {most} at most at a time.", op.len()),
+        ));
     }
     Ok(op)
 }

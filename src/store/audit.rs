@@ -92,7 +92,11 @@ fn canonical(row: &Row<'_>) -> Result<String, Error> {
 
 fn chained(previous: &str, canonical: &str) -> String {
     let digest = Sha256::digest([previous.as_bytes(), b"\n", canonical.as_bytes()].concat());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(64);
+    for byte in digest {
+        hex.extend([byte >> 4, byte & 15].into_iter().filter_map(|half| char::from_digit(half.into(), 16)));
+    }
+    hex
 }
 
 /// Numbers and chains what is unsealed, in order. The caller holds the sealer's lease.

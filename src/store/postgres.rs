@@ -158,7 +158,7 @@ fn serve(worker: &mut Worker<'_>, mut task: Box<dyn Task>) {
             Err(failure) if failure.again && attempt < ATTEMPTS => {
                 // Deadlocks come in pairs: let the other one go first, a little longer each time.
                 let pause = Duration::from_millis(u64::from(attempt * attempt));
-                worker.runtime.block_on(tokio::time::sleep(pause));
+                worker.runtime.block_on(async { tokio::time::sleep(pause).await });
                 attempt += 1;
             }
             Err(failure) => break Err(failure.error),

@@ -153,10 +153,10 @@ impl Pushed {
                 self.add(&format!("{name} = $"), Owned::Text(text.clone()));
             }
             (Column::FoldedIn(sql), CompareOp::Eq, CompareValue::String(text)) => {
-                self.add(sql, Owned::Text(fold(text)))
+                self.add(sql, Owned::Text(fold(text)));
             }
             (Column::ExactIn(sql), CompareOp::Eq, CompareValue::String(text)) => {
-                self.add(sql, Owned::Text(text.clone()))
+                self.add(sql, Owned::Text(text.clone()));
             }
             (Column::Flag(name), CompareOp::Eq, CompareValue::Bool(flag)) => {
                 self.add(&format!("{name} = $"), Owned::Bool(*flag));
@@ -200,7 +200,7 @@ impl Pushed {
         self.sql.push_str(" AND ");
         // The tenant is always `$1`; the other place is that of the value.
         match condition.rsplit_once('$') {
-            Some((before, after)) => self.sql.push_str(&format!("{before}${number}{after}")),
+            Some((before, after)) => self.sql.extend([before, "$", &number.to_string(), after]),
             None => self.sql.push_str(condition),
         }
         self.values.push(value);

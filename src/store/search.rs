@@ -107,6 +107,9 @@ pub async fn groups(
     run(store, tenant, search, pushed, table).await
 }
 
+/// Adds to rows what an answer needs beside them.
+type Complete<R, T> = fn(&mut Tx<'_>, &TenantId, Vec<R>) -> Result<Vec<T>, Error>;
+
 /// How a table is searched.
 struct Table<R, T> {
     name: &'static str,
@@ -114,7 +117,7 @@ struct Table<R, T> {
     counter: &'static str,
     read: fn(&Row<'_>) -> Result<R, Error>,
     id: fn(&R) -> String,
-    complete: fn(&mut Tx<'_>, &TenantId, Vec<R>) -> Result<Vec<T>, Error>,
+    complete: Complete<R, T>,
 }
 
 impl<R, T> Clone for Table<R, T> {
@@ -311,6 +314,7 @@ fn with_members(
         .collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands where `with_members` may stand")]
 fn without_members(_: &mut Tx<'_>, _: &TenantId, rows: Vec<groups::Group>) -> Result<Vec<FoundGroup>, Error> {
     Ok(rows.into_iter().map(|group| FoundGroup { group, members: None }).collect())
 }

@@ -61,14 +61,13 @@ thread_local! {
 impl Sqlite {
     /// Opens the file, or a scratch file when there is no path.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Error> {
-        let (path, scratch) = match path {
-            Some(path) => (path.to_owned(), None),
-            None => {
-                let folder = TempDir::with_prefix("ringcx-scim-").map_err(|e| {
-                    Error::Unavailable(format!("no folder for a store that lives in memory: {e}"))
-                })?;
-                (folder.path().join("memory.db"), Some(folder))
-            }
+        let (path, scratch) = if let Some(path) = path {
+            (path.to_owned(), None)
+        } else {
+            let folder = TempDir::with_prefix("ringcx-scim-").map_err(|e| {
+                Error::Unavailable(format!("no folder for a store that lives in memory: {e}"))
+            })?;
+            (folder.path().join("memory.db"), Some(folder))
         };
         create_private(&path)?;
         let connection = connect(&path, scratch.is_some())?;
@@ -357,6 +356,7 @@ impl ToSql for Val<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn failure(error: rusqlite::Error) -> Error {
     let rusqlite::Error::SqliteFailure(code, message) = &error else {
         return Error::Corrupt(error.to_string());

@@ -74,7 +74,10 @@ impl Error {
 
     /// Whether a changing call may have been carried out although it failed: look before trying again.
     pub fn may_have_been_applied(&self) -> bool {
-        matches!(self, Self::Unavailable { maybe_applied: true, .. } | Self::Garbled { maybe_applied: true, .. })
+        matches!(
+            self,
+            Self::Unavailable { maybe_applied: true, .. } | Self::Garbled { maybe_applied: true, .. }
+        )
     }
 
     /// Whether the refusal is about the login name: RingCX answers a taken one with 409, 400 or 500.
@@ -120,7 +123,9 @@ pub(super) fn meaning(raw: &Raw<'_>, changes: bool) -> Result<Value, Error> {
         409 => Err(Error::Conflict(short(&reason(raw, &text)))),
         429 => Err(Error::Limited { after: raw.retry_after.unwrap_or(PENALTY) }),
         408 | 500..=599 => Err(server_error(raw, &text, changes)),
-        300..=399 => Err(Error::Garbled { maybe_applied: false, message: format!("redirect {}", raw.status) }),
+        300..=399 => {
+            Err(Error::Garbled { maybe_applied: false, message: format!("redirect {}", raw.status) })
+        }
         _ => Err(rejected(raw, &text)),
     }
 }
@@ -136,11 +141,14 @@ fn success(raw: &Raw<'_>, text: &str, changes: bool) -> Result<Value, Error> {
         return Err(Error::Garbled { maybe_applied: false, message: "HTML with status 200".to_owned() });
     }
     match serde_json::from_str(trimmed) {
-        Ok(Value::Bool(false)) if changes => {
-            Err(Error::Rejected { message: "RingCX answered \"false\": it did not do it.".to_owned(), validation: Vec::new() })
-        }
+        Ok(Value::Bool(false)) if changes => Err(Error::Rejected {
+            message: "RingCX answered \"false\": it did not do it.".to_owned(),
+            validation: Vec::new(),
+        }),
         Ok(value) => Ok(value),
-        Err(_) => Err(Error::Garbled { maybe_applied: changes, message: "text where JSON was due".to_owned() }),
+        Err(_) => {
+            Err(Error::Garbled { maybe_applied: changes, message: "text where JSON was due".to_owned() })
+        }
     }
 }
 
@@ -150,7 +158,10 @@ fn server_error(raw: &Raw<'_>, text: &str, changes: bool) -> Error {
     if raw.status == 500 && refused.names_username() {
         return refused;
     }
-    Error::Unavailable { maybe_applied: changes, message: format!("RingCX answered with status {}.", raw.status) }
+    Error::Unavailable {
+        maybe_applied: changes,
+        message: format!("RingCX answered with status {}.", raw.status),
+    }
 }
 
 fn rejected(raw: &Raw<'_>, text: &str) -> Error {
@@ -172,7 +183,8 @@ fn rejected(raw: &Raw<'_>, text: &str) -> Error {
 /// RingCX's own words, from whichever field of the envelope has them.
 fn reason(raw: &Raw<'_>, text: &str) -> String {
     let body: Value = serde_json::from_str(text).unwrap_or(Value::Null);
-    let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let field =
+        |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let general = field("generalMessage").or_else(|| field("error_description")).or_else(|| field("message"));
     match (general, field("details")) {
         (Some(general), Some(details)) if general != details => format!("{general}: {details}"),
@@ -203,9 +215,15 @@ mod tests {
         assert_eq!(of(204, "", ""), Ok(Value::Null));
         assert_eq!(of(200, json, "true"), Ok(Value::Bool(true)));
         assert!(matches!(of(200, json, "false"), Err(Error::Rejected { .. })));
-        assert!(matches!(of(200, "text/html", "<html></html>"), Err(Error::Garbled { maybe_applied: false, .. })));
+        assert!(matches!(
+            of(200, "text/html", "<html></html>"),
+            Err(Error::Garbled { maybe_applied: false, .. })
+        ));
         assert!(matches!(of(200, "text/plain", "done"), Err(Error::Garbled { maybe_applied: true, .. })));
-        assert_eq!(of(401, "text/plain", "Jwt is expired"), Err(Error::Unauthorized("Jwt is expired".to_owned())));
+        assert_eq!(
+            of(401, "text/plain", "Jwt is expired"),
+            Err(Error::Unauthorized("Jwt is expired".to_owned()))
+        );
         assert_eq!(of(429, "text/plain", "rate"), Err(Error::Limited { after: PENALTY }));
         assert_eq!(of(404, json, "{}"), Err(Error::NotFound));
         assert!(of(502, "text/html", "<html>").unwrap_err().may_have_been_applied());
@@ -224,6 +242,8 @@ mod tests {
         ] {
             assert!(of(status, "application/json", body).unwrap_err().names_username(), "{status}");
         }
-        assert!(!of(400, "application/json", r#"{"generalMessage":"agentRank"}"#).unwrap_err().names_username());
+        assert!(
+            !of(400, "application/json", r#"{"generalMessage":"agentRank"}"#).unwrap_err().names_username()
+        );
     }
 }

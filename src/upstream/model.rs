@@ -246,13 +246,20 @@ impl Agent {
 
     /// Its group: `agentGroup` has the key `id` in samples and `agentGroupId` in the interface description.
     pub fn group_id(&self) -> Option<AgentGroupId> {
-        let nested = self.0.get("agentGroup").and_then(|group| group.get("id").or_else(|| group.get("agentGroupId")));
-        [nested, self.0.get("agentGroupId"), self.0.get("groupId")].into_iter().flatten().find_map(id_of).map(AgentGroupId)
+        let nested =
+            self.0.get("agentGroup").and_then(|group| group.get("id").or_else(|| group.get("agentGroupId")));
+        [nested, self.0.get("agentGroupId"), self.0.get("groupId")]
+            .into_iter()
+            .flatten()
+            .find_map(id_of)
+            .map(AgentGroupId)
     }
 
     /// Its login name.
     pub fn username(&self) -> Option<&str> {
-        text(&self.0, "username").or_else(|| text(&self.0, "engageUserName")).or_else(|| text(&self.0, "userName"))
+        text(&self.0, "username")
+            .or_else(|| text(&self.0, "engageUserName"))
+            .or_else(|| text(&self.0, "userName"))
     }
 
     /// Its e-mail address.
@@ -302,7 +309,10 @@ impl Agent {
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agent").field("id", &self.id()).field("group", &self.group_id()).finish_non_exhaustive()
+        f.debug_struct("Agent")
+            .field("id", &self.id())
+            .field("group", &self.group_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -367,7 +377,10 @@ impl fmt::Debug for Admin {
 /// The roles in a list of texts or of objects with `roleType`.
 pub fn roles_of(list: &Value) -> BTreeSet<RoleType> {
     let items = list.as_array().into_iter().flatten();
-    items.filter_map(|item| item.as_str().or_else(|| item.get("roleType")?.as_str())).map(RoleType::new).collect()
+    items
+        .filter_map(|item| item.as_str().or_else(|| item.get("roleType")?.as_str()))
+        .map(RoleType::new)
+        .collect()
 }
 
 /// An id that is a number or a text of digits.
@@ -423,8 +436,14 @@ mod tests {
             "gateAssignments": null, "dialGroupAssignments": [1], "team": null, "unknown": {"kept": true},
         }));
         let body = Value::Object(seen.for_put());
-        assert_eq!(body, json!({"agentId": 1, "dialGroupAssignments": [1], "team": null, "unknown": {"kept": true}}));
-        assert!(!format!("{seen:?}").contains('p'.to_string().as_str()) || !format!("{seen:?}").contains("password"));
+        assert_eq!(
+            body,
+            json!({"agentId": 1, "dialGroupAssignments": [1], "team": null, "unknown": {"kept": true}})
+        );
+        assert!(
+            !format!("{seen:?}").contains('p'.to_string().as_str())
+                || !format!("{seen:?}").contains("password")
+        );
     }
 
     #[test]

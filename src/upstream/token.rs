@@ -103,7 +103,10 @@ impl Tokens {
     }
 
     /// A token of the RingCentral platform, for its own API.
-    pub(super) async fn platform_token(&self, wire: &Wire) -> Result<(SecretString, &PlatformSettings), Error> {
+    pub(super) async fn platform_token(
+        &self,
+        wire: &Wire,
+    ) -> Result<(SecretString, &PlatformSettings), Error> {
         let Credential::Jwt(platform) = &self.credential else {
             return Err(Error::Forbidden("there are no RingCentral credentials".to_owned()));
         };
@@ -127,7 +130,9 @@ impl Tokens {
             match wire.form("refreshToken", &url, &form, None).await {
                 Ok(answer) => return self.keep(held, &answer),
                 // RingCX has forgotten the refresh token: start again with the JWT.
-                Err(Error::Unauthorized(_) | Error::Forbidden(_) | Error::NotFound | Error::Rejected { .. }) => {}
+                Err(
+                    Error::Unauthorized(_) | Error::Forbidden(_) | Error::NotFound | Error::Rejected { .. },
+                ) => {}
                 Err(error) => {
                     held.refresh = Some(refresh);
                     return Err(error);
@@ -152,7 +157,10 @@ impl Tokens {
     }
 
     async fn platform(
-        &self, held: &mut Held, settings: &PlatformSettings, wire: &Wire,
+        &self,
+        held: &mut Held,
+        settings: &PlatformSettings,
+        wire: &Wire,
     ) -> Result<SecretString, Error> {
         let now = self.clock.now();
         if let Some(token) = held.platform.as_ref().filter(|token| now < token.renew_at) {
@@ -167,11 +175,15 @@ impl Tokens {
     fn keep(&self, held: &mut Held, answer: &Value) -> Result<Proof, Error> {
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let Some(access) = text("accessToken") else {
-            return Err(Error::Garbled { maybe_applied: false, message: "a token answer without accessToken".to_owned() });
+            return Err(Error::Garbled {
+                maybe_applied: false,
+                message: "a token answer without accessToken".to_owned(),
+            });
         };
         let now = self.clock.now();
-        let life = expiry(access)
-            .map_or(LIFE, |end| Duration::from_secs(u64::try_from(end - now.as_second()).unwrap_or_default()));
+        let life = expiry(access).map_or(LIFE, |end| {
+            Duration::from_secs(u64::try_from(end - now.as_second()).unwrap_or_default())
+        });
         let margin = MARGIN.min(life / 5);
         held.generation += 1;
         held.refresh = text("refreshToken").map(SecretString::from);

@@ -48,15 +48,21 @@ impl Transport {
     /// # Errors
     /// When the credentials are missing, the URL is none, or TLS cannot be set up; one sentence says which.
     pub fn new(
-        ringcx: &RingCxSettings, platform: Option<&PlatformSettings>, budget: Arc<dyn Budget>, clock: Clock,
+        ringcx: &RingCxSettings,
+        platform: Option<&PlatformSettings>,
+        budget: Arc<dyn Budget>,
+        clock: Clock,
     ) -> Result<Self, String> {
         let credential = match (&ringcx.api_token, platform) {
             (Some(token), _) => Credential::ApiToken(token.clone()),
             (None, Some(platform)) => Credential::Jwt(platform.clone()),
-            (None, None) => return Err("there is neither ringcx.api_token nor a ringcentral section".to_owned()),
+            (None, None) => {
+                return Err("there is neither ringcx.api_token nor a ringcentral section".to_owned());
+            }
         };
         let base = Url::parse(&ringcx.base_url).map_err(|error| format!("ringcx.base_url: {error}"))?;
-        let wire = Wire::new(ringcx.request_timeout.as_duration()).map_err(|error| format!("TLS: {error}"))?;
+        let wire =
+            Wire::new(ringcx.request_timeout.as_duration()).map_err(|error| format!("TLS: {error}"))?;
         Ok(Self { wire, tokens: Arc::new(Tokens::new(ringcx, credential, clock)), budget, base })
     }
 
@@ -155,7 +161,11 @@ impl Wire {
 
     /// Posts a form; nothing in it reaches a log.
     pub(super) async fn form(
-        &self, operation: &'static str, url: &str, form: &[(&str, &str)], basic: Option<Basic<'_>>,
+        &self,
+        operation: &'static str,
+        url: &str,
+        form: &[(&str, &str)],
+        basic: Option<Basic<'_>>,
     ) -> Result<Value, Error> {
         let mut request = self.client.post(url).form(form);
         if let Some(basic) = basic {
@@ -166,12 +176,20 @@ impl Wire {
 
     /// Gets a URL with a bearer token.
     pub(super) async fn get_bearer(
-        &self, operation: &'static str, url: &str, token: &SecretString,
+        &self,
+        operation: &'static str,
+        url: &str,
+        token: &SecretString,
     ) -> Result<Value, Error> {
         self.exchange(operation, self.client.get(url).bearer_auth(token.expose_secret()), false).await
     }
 
-    async fn exchange(&self, operation: &'static str, request: RequestBuilder, changes: bool) -> Result<Value, Error> {
+    async fn exchange(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        changes: bool,
+    ) -> Result<Value, Error> {
         let begun = Instant::now();
         let answer = self.read(request.header("Accept", "application/json"), changes).await;
         let outcome = answer.as_ref().map_or_else(outcome, |_| "ok");
@@ -185,11 +203,14 @@ impl Wire {
         #[expect(clippy::disallowed_methods, reason = "this is the place that sends")]
         let sent = request.send().await;
         let response = sent.map_err(|error| lost(&error, changes))?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         let content_type = header("content-type").unwrap_or_default();
         let date = header("date");
         let retry_after = header("retry-after").and_then(|text| pause(&text, date.as_deref()));
-        let retry_after = retry_after.or_else(|| Some(Duration::from_secs(header("x-rate-limit-window")?.parse().ok()?)));
+        let retry_after =
+            retry_after.or_else(|| Some(Duration::from_secs(header("x-rate-limit-window")?.parse().ok()?)));
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(|error| lost(&error, changes))?;
         meaning(&Raw { status, content_type: &content_type, retry_after, body: &body }, changes)

@@ -24,7 +24,13 @@ impl Answer {
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, kind: "", body: String::new(), headers: Vec::new(), applied: (200..300).contains(&status) }
+        Self {
+            status,
+            kind: "",
+            body: String::new(),
+            headers: Vec::new(),
+            applied: (200..300).contains(&status),
+        }
     }
 
     pub(crate) fn text(status: u16, body: &str) -> Self {
@@ -39,10 +45,13 @@ impl Answer {
 
     /// The envelope of errors.
     pub(crate) fn error(status: u16, general: &str, details: &str) -> Self {
-        Self::json(status, &json!({
-            "generalMessage": general, "details": details, "developerMessage": "", "cause": "", "requestUri": "",
-            "timestamp": 0,
-        }))
+        Self::json(
+            status,
+            &json!({
+                "generalMessage": general, "details": details, "developerMessage": "", "cause": "", "requestUri": "",
+                "timestamp": 0,
+            }),
+        )
     }
 
     pub(crate) fn not_found() -> Self {
@@ -51,19 +60,25 @@ impl Answer {
     }
 
     pub(crate) fn forbidden() -> Self {
-        Self::json(403, &json!({
-            "errorCode": "access.denied.exception",
-            "generalMessage": "You do not have permission to access this resource",
-            "details": "", "developerMessage": "Access is denied", "cause": "", "requestUri": "", "timestamp": 0,
-        }))
+        Self::json(
+            403,
+            &json!({
+                "errorCode": "access.denied.exception",
+                "generalMessage": "You do not have permission to access this resource",
+                "details": "", "developerMessage": "Access is denied", "cause": "", "requestUri": "", "timestamp": 0,
+            }),
+        )
     }
 
     /// A body that does not fit, with the attribute at fault.
     pub(crate) fn invalid(attribute: &str, message: &str) -> Self {
         let text = "The supplied data is not valid";
-        Self::json(400, &json!({
-            "generalMessage": text, "details": text,
-            "validationErrors": [{"attributeName": attribute, "message": message, "value": null}],
-        }))
+        Self::json(
+            400,
+            &json!({
+                "generalMessage": text, "details": text,
+                "validationErrors": [{"attributeName": attribute, "message": message, "value": null}],
+            }),
+        )
     }
 }

@@ -70,7 +70,9 @@ impl Control {
 
     /// The administrator of a login name.
     pub fn admin_named(&self, user_name: &str) -> Option<Value> {
-        let named = |admin: &Value| admin.get("userName").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(user_name));
+        let named = |admin: &Value| {
+            admin.get("userName").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(user_name))
+        };
         self.admins().into_iter().find(named)
     }
 
@@ -81,7 +83,11 @@ impl Control {
 
     /// Queue, dial-group and skill membership of an agent.
     pub fn associations(&self, agent: i64) -> Value {
-        self.world().agents.get(&agent).map(|agent| Value::Object(agent.associations.clone())).unwrap_or_default()
+        self.world()
+            .agents
+            .get(&agent)
+            .map(|agent| Value::Object(agent.associations.clone()))
+            .unwrap_or_default()
     }
 
     /// Gives an agent a queue, a dial group or a skill, as a floor manager would.

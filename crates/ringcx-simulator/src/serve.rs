@@ -32,13 +32,19 @@ fn lock(world: &Shared) -> MutexGuard<'_, World> {
 async fn handle(State(world): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, 16 * 1024 * 1024).await.unwrap_or_default();
-    let text = |name: header::HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = |name: header::HeaderName| {
+        parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
     let path = parts.uri.path().to_owned();
     if let Some(rest) = path.strip_prefix("/simulator/") {
         return respond(&control(&world, parts.method.as_str(), rest, &bytes));
     }
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();
-    let form = if kind.starts_with("application/x-www-form-urlencoded") { routes::pairs(&bytes) } else { Vec::new() };
+    let form = if kind.starts_with("application/x-www-form-urlencoded") {
+        routes::pairs(&bytes)
+    } else {
+        Vec::new()
+    };
     let req = Req {
         method: parts.method.as_str().to_owned(),
         query: routes::pairs(parts.uri.query().unwrap_or_default().as_bytes()),
@@ -49,7 +55,9 @@ async fn handle(State(world): State<Shared>, request: Request) -> Response {
         api_token: parts.headers.get("x-auth-token").and_then(|value| value.to_str().ok()).map(str::to_owned),
     };
     let Some(found) = routes::find(&req.method, &path) else {
-        let shell = lock(&world).knobs.html_shell == "on" && !path.starts_with("/voice/api") && !path.starts_with("/api/");
+        let shell = lock(&world).knobs.html_shell == "on"
+            && !path.starts_with("/voice/api")
+            && !path.starts_with("/api/");
         return respond(&if shell { Answer::html() } else { Answer::not_found() });
     };
     serve(&world, found, req, &path, parts.uri.query().unwrap_or_default()).await
@@ -86,14 +94,20 @@ async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &s
     }
     if dropped {
         // A body that breaks off makes the server close the connection in the middle of the answer.
-        let broken = stream::once(async { Err::<&'static str, _>(std::io::Error::other("dropped on request")) });
+        let broken =
+            stream::once(async { Err::<&'static str, _>(std::io::Error::other("dropped on request")) });
         return Response::new(Body::from_stream(broken));
     }
     respond(&answer)
 }
 
 /// Limits, credentials, permissions, faults, then the work itself. True: the connection is to break.
-fn carry_out(world: &mut World, route: &routes::Route, req: &Req, fault: Option<&FaultKind>) -> (Answer, bool) {
+fn carry_out(
+    world: &mut World,
+    route: &routes::Route,
+    req: &Req,
+    fault: Option<&FaultKind>,
+) -> (Answer, bool) {
     if let Some(refused) = limited(world, route.family) {
         return (refused, false);
     }
@@ -112,7 +126,10 @@ fn carry_out(world: &mut World, route: &routes::Route, req: &Req, fault: Option<
         return (unauthorized(&world.knobs), false);
     }
     if route.family == Family::Platform && !routes::auth::is_signed_in_at_platform(world, req) {
-        return (Answer::json(401, &json!({"errorCode": "OAU-128", "message": "Access token expired"})), false);
+        return (
+            Answer::json(401, &json!({"errorCode": "OAU-128", "message": "Access token expired"})),
+            false,
+        );
     }
     if world.forbidden.contains(route.operation) {
         return (Answer::forbidden(), false);

@@ -149,13 +149,16 @@ impl World {
             let id = fields.get("agentId").and_then(Value::as_i64).unwrap_or_else(|| self.fresh_id());
             let mut whole = self.usual_agent(id);
             whole.extend(fields);
-            self.agents.insert(id, Agent {
-                group,
-                fields: whole,
-                associations: Map::new(),
-                password: Some("set-by-hand".to_owned()),
-                deleted: false,
-            });
+            self.agents.insert(
+                id,
+                Agent {
+                    group,
+                    fields: whole,
+                    associations: Map::new(),
+                    password: Some("set-by-hand".to_owned()),
+                    deleted: false,
+                },
+            );
         }
         for mut admin in seed.admins {
             let id = admin.get("userId").and_then(Value::as_i64).unwrap_or_else(|| self.fresh_id());
@@ -216,30 +219,77 @@ impl World {
         let mut agent = Map::new();
         let mut set = |name: &str, value: Value| agent.insert(name.to_owned(), value);
         set("agentId", json!(id));
-        for name in ["firstName", "lastName", "username", "defaultLoginDest", "manualOutboundDefaultCallerId"] {
+        for name in ["firstName", "lastName", "username", "defaultLoginDest", "manualOutboundDefaultCallerId"]
+        {
             set(name, json!(""));
         }
         for name in [
-            "email", "externalAgentId", "location", "team", "rcUserId", "parentAgentId", "altDefaultLoginDest",
-            "directAgentExtension", "phoneLoginPin", "allowFromIpAddresses", "transientDeleteDate", "whereSupervisor",
-            "manualOutboundDefaultGate", "phoneLoginDialGroup", "lastLoginDate",
+            "email",
+            "externalAgentId",
+            "location",
+            "team",
+            "rcUserId",
+            "parentAgentId",
+            "altDefaultLoginDest",
+            "directAgentExtension",
+            "phoneLoginPin",
+            "allowFromIpAddresses",
+            "transientDeleteDate",
+            "whereSupervisor",
+            "manualOutboundDefaultGate",
+            "phoneLoginDialGroup",
+            "lastLoginDate",
         ] {
             set(name, Value::Null);
         }
         for name in [
-            "allowOutbound", "allowBlended", "allowChat", "allowExternalChat", "allowChatVoiceConcurrent", "allowOffHook",
-            "allowManualIntlTransfer", "allowSelfAgentStats", "allowAgentReports", "allowManualIntlCalls",
-            "allowInboundIntlTransfer", "allowLeadInserts", "allowAutoAnswer", "allowManualOutboundGates",
-            "gatesControlAgentVisibility", "disableSupervisorMonitoring", "multiAccountAgent", "enableSoftphone",
-            "transientAgent", "transientDelete", "loadBalanceEnabled", "userManagedByRC",
+            "allowOutbound",
+            "allowBlended",
+            "allowChat",
+            "allowExternalChat",
+            "allowChatVoiceConcurrent",
+            "allowOffHook",
+            "allowManualIntlTransfer",
+            "allowSelfAgentStats",
+            "allowAgentReports",
+            "allowManualIntlCalls",
+            "allowInboundIntlTransfer",
+            "allowLeadInserts",
+            "allowAutoAnswer",
+            "allowManualOutboundGates",
+            "gatesControlAgentVisibility",
+            "disableSupervisorMonitoring",
+            "multiAccountAgent",
+            "enableSoftphone",
+            "transientAgent",
+            "transientDelete",
+            "loadBalanceEnabled",
+            "userManagedByRC",
         ] {
             set(name, json!(false));
         }
         for name in [
-            "isActive", "active", "allowInbound", "allowLoginControl", "allowLoginUpdates", "allowCallControl", "allowHold",
-            "allowTransfer", "allowHangup", "allowRequeue", "allowCrossGateRequeue", "allowCampStats", "allowGateStats",
-            "allowAgentStats", "allowChatStats", "allowManualCalls", "defaultAutoAnswerOn", "showLeadHistory",
-            "allowManualPass", "allowEndcallforeveryone", "allowHistoricalDialing",
+            "isActive",
+            "active",
+            "allowInbound",
+            "allowLoginControl",
+            "allowLoginUpdates",
+            "allowCallControl",
+            "allowHold",
+            "allowTransfer",
+            "allowHangup",
+            "allowRequeue",
+            "allowCrossGateRequeue",
+            "allowCampStats",
+            "allowGateStats",
+            "allowAgentStats",
+            "allowChatStats",
+            "allowManualCalls",
+            "defaultAutoAnswerOn",
+            "showLeadHistory",
+            "allowManualPass",
+            "allowEndcallforeveryone",
+            "allowHistoricalDialing",
         ] {
             set(name, json!(true));
         }

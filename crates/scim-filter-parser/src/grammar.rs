@@ -86,7 +86,7 @@ impl<'a> Grammar<'a> {
     /// `FILTER SP "or" SP FILTER`, the weakest of the operators.
     fn disjunction(&self, place: Place, input: &'a str) -> Step<'a, Filter> {
         let (mut input, mut filter) = self.conjunction(place, input)?;
-        while let (rest, Some(_)) = opt(keyword("or")).parse(input)? {
+        while let (rest, Some(())) = opt(keyword("or")).parse(input)? {
             let (rest, next) = self.conjunction(place, rest)?;
             filter = filter.or(next);
             input = rest;
@@ -97,7 +97,7 @@ impl<'a> Grammar<'a> {
     /// `FILTER SP "and" SP FILTER`.
     fn conjunction(&self, place: Place, input: &'a str) -> Step<'a, Filter> {
         let (mut input, mut filter) = self.operand(place, input)?;
-        while let (rest, Some(_)) = opt(keyword("and")).parse(input)? {
+        while let (rest, Some(())) = opt(keyword("and")).parse(input)? {
             let (rest, next) = self.operand(place, rest)?;
             filter = filter.and(next);
             input = rest;

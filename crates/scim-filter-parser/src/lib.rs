@@ -12,6 +12,8 @@ mod grammar;
 mod options;
 mod print;
 mod token;
+#[cfg(test)]
+mod work;
 
 pub use ast::{AttrPath, CompareOp, CompareValue, Filter, Number, PatchPath};
 pub use error::{ErrorKind, ParseError};

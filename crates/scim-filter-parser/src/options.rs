@@ -16,7 +16,7 @@ pub struct Options {
     /// Whether a value may stand without double quotes: `userName eq jo@contoso.com`, `userName eq 'jo'`.
     ///
     /// An unquoted value reaches up to the next blank, `)` or `]`. `true`, `false`, `null` and numbers keep their
-    /// type; any other word is a string. A value in single quotes, as in the example of RFC 7644 section 3.13, may
+    /// type; any other word is a string. A value in single quotes, as in the example of RFC 7644 section 3.7.1, may
     /// hold blanks.
     pub unquoted_values: bool,
     /// How many parentheses and brackets may be open at once; more than [`Options::DEPTH_CEILING`] counts as that.
@@ -42,7 +42,7 @@ impl Options {
     /// let error = Filter::parse_with(&"(".repeat(10_000), &options).unwrap_err();
     /// assert_eq!((error.kind, error.offset), (ErrorKind::TooDeep, Options::DEPTH_CEILING));
     /// ```
-    pub const DEPTH_CEILING: usize = 128;
+    pub const DEPTH_CEILING: usize = 64;
 
     /// The reading mode for clients that forget the quotes, with the budgets of the default.
     ///
@@ -59,8 +59,8 @@ impl Options {
 }
 
 impl Default for Options {
-    /// Strict: 64 brackets deep, 1024 nodes, 64 KiB of text.
+    /// Strict: 32 brackets deep, 1024 nodes, 64 KiB of text.
     fn default() -> Self {
-        Self { unquoted_values: false, max_depth: 64, max_nodes: 1024, max_length: 64 * 1024 }
+        Self { unquoted_values: false, max_depth: 32, max_nodes: 1024, max_length: 64 * 1024 }
     }
 }

@@ -52,19 +52,28 @@ fn ends_word(c: char) -> bool {
     is_blank(c) || matches!(c, '(' | ')' | '[' | ']' | '"')
 }
 
+/// Passes an answer on; in tests, counts the bytes that were looked at to find it.
+fn counted<'a>(input: &str, answer: Step<'a, &'a str>) -> Step<'a, &'a str> {
+    #[cfg(test)]
+    crate::work::add(answer.as_ref().map_or(input.len(), |(_, read)| read.len() + 1));
+    #[cfg(not(test))]
+    let _ = input;
+    answer
+}
+
 /// Any number of blanks.
 pub(crate) fn blanks(input: &str) -> Step<'_, &str> {
-    take_while(is_blank).parse(input)
+    counted(input, take_while(is_blank).parse(input))
 }
 
 /// Text up to a blank, a bracket, a quote or the end; possibly nothing.
 pub(crate) fn word(input: &str) -> Step<'_, &str> {
-    take_till(ends_word).parse(input)
+    counted(input, take_till(ends_word).parse(input))
 }
 
 /// A value without quotes: text up to a blank, `)`, `]` or the end; possibly nothing.
 pub(crate) fn loose_word(input: &str) -> Step<'_, &str> {
-    take_till(|c| is_blank(c) || matches!(c, ')' | ']')).parse(input)
+    counted(input, take_till(|c| is_blank(c) || matches!(c, ')' | ']')).parse(input))
 }
 
 /// Reads a whole word as an attribute path, or says how many of its bytes are good.
@@ -140,7 +149,8 @@ pub(crate) fn string(quote: char, input: &str) -> Step<'_, String> {
     let (mut input, _) = char(quote).parse(input)?;
     let mut text = String::new();
     loop {
-        let (rest, plain) = take_till(|c: char| c == quote || c == '\\' || c < ' ').parse(input)?;
+        let (rest, plain) =
+            counted(input, take_till(|c: char| c == quote || c == '\\' || c < ' ').parse(input))?;
         text.push_str(plain);
         let mut next = rest.chars();
         match next.next() {

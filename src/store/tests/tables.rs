@@ -28,7 +28,7 @@ on_both!(
     a_tombstone_leaves_the_counts_and_keeps_its_id,
 );
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 async fn enqueue(scratch: &Scratch, person: PersonId, lane: Lane, now: i64) {
     let work =

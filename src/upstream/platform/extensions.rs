@@ -14,7 +14,11 @@ const PER_PAGE: usize = 1000;
 const PAGES: usize = 100;
 
 /// Every extension of the account.
-pub(in crate::upstream) async fn list(wire: &Wire, base: &str, token: &SecretString) -> Result<Vec<Extension>, Error> {
+pub(in crate::upstream) async fn list(
+    wire: &Wire,
+    base: &str,
+    token: &SecretString,
+) -> Result<Vec<Extension>, Error> {
     let mut found = Vec::new();
     for page in 1..=PAGES {
         let url = format!("{base}/restapi/v1.0/account/~/extension?perPage={PER_PAGE}&page={page}");

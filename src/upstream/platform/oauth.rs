@@ -17,7 +17,9 @@ pub(in crate::upstream) struct PlatformToken {
 
 /// Presents the JWT; with a JWT there is no need for the platform's refresh tokens.
 pub(in crate::upstream) async fn grant(
-    wire: &Wire, settings: &PlatformSettings, now: jiff::Timestamp,
+    wire: &Wire,
+    settings: &PlatformSettings,
+    now: jiff::Timestamp,
 ) -> Result<PlatformToken, Error> {
     let url = format!("{}/restapi/oauth/token", settings.base_url.trim_end_matches('/'));
     let form = [
@@ -33,7 +35,10 @@ pub(in crate::upstream) async fn grant(
         other => other?,
     };
     let Some(token) = answer.get("access_token").and_then(Value::as_str) else {
-        return Err(Error::Garbled { maybe_applied: false, message: "a token answer without access_token".to_owned() });
+        return Err(Error::Garbled {
+            maybe_applied: false,
+            message: "a token answer without access_token".to_owned(),
+        });
     };
     let life = answer.get("expires_in").and_then(Value::as_u64).unwrap_or(600);
     let life = Duration::from_secs(life);

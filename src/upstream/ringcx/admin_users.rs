@@ -11,7 +11,8 @@ impl Calls {
     /// Who the bridge is.
     pub async fn identity(&self) -> Result<Identity, Error> {
         let answer = self.admin_call("getAuth", Method::GET, &["auth"], &[], None).await?;
-        let main = answer.pointer("/accounts/0/mainAccountId").or_else(|| answer.pointer("/user/mainAccountId"));
+        let main =
+            answer.pointer("/accounts/0/mainAccountId").or_else(|| answer.pointer("/user/mainAccountId"));
         Ok(Identity {
             user_id: answer.pointer("/user/userId").and_then(id_of).map(UserId),
             main_account_id: main.map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)),
@@ -33,7 +34,10 @@ impl Calls {
 
     /// Creates an administrator; nothing when the answer has no body.
     pub async fn create_admin(
-        &self, body: Map<String, Value>, parent: Option<UserId>, sso: bool,
+        &self,
+        body: Map<String, Value>,
+        parent: Option<UserId>,
+        sso: bool,
     ) -> Result<Option<Admin>, Error> {
         let mut query = vec![("isSSO", sso.to_string())];
         query.extend(parent.map(|parent| ("parentUserId", parent.to_string())));
@@ -45,7 +49,8 @@ impl Calls {
     /// Replaces an administrator; nothing when the answer has no body.
     pub async fn put_admin(&self, id: UserId, body: Map<String, Value>) -> Result<Option<Admin>, Error> {
         let body = Value::Object(body);
-        let answer = self.admin_call("updateUser", Method::PUT, &["users", &id.to_string()], &[], Some(&body)).await?;
+        let answer =
+            self.admin_call("updateUser", Method::PUT, &["users", &id.to_string()], &[], Some(&body)).await?;
         Ok(object(answer).map(Admin::from_raw))
     }
 
@@ -60,7 +65,9 @@ impl Calls {
     pub async fn delete_admin(&self, id: UserId, reassign: Option<UserId>) -> Result<(), Error> {
         let mut query = vec![("cascadeDelete", "false".to_owned())];
         query.extend(reassign.map(|to| ("reassignUserId", to.to_string())));
-        self.admin_call("deleteUser", Method::DELETE, &["users", &id.to_string()], &query, None).await.map(drop)
+        self.admin_call("deleteUser", Method::DELETE, &["users", &id.to_string()], &query, None)
+            .await
+            .map(drop)
     }
 
     /// Those whom an administrator has created.

@@ -17,8 +17,12 @@ impl Calls {
     /// Creates an agent group.
     pub async fn create_agent_group(&self, name: &str) -> Result<AgentGroup, Error> {
         let body = json!({"groupName": name});
-        let answer = self.account_call("createAgentGroup", Method::POST, &["agentGroups"], &[], Some(&body)).await?;
-        object(answer).as_ref().and_then(read).ok_or_else(|| garbled("a new agent group without its id", true))
+        let answer =
+            self.account_call("createAgentGroup", Method::POST, &["agentGroups"], &[], Some(&body)).await?;
+        object(answer)
+            .as_ref()
+            .and_then(read)
+            .ok_or_else(|| garbled("a new agent group without its id", true))
     }
 }
 

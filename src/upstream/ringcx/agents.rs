@@ -36,7 +36,10 @@ impl Calls {
 
     /// Replaces an agent under the path of `group`; nothing when the answer shows no agent.
     pub async fn put_agent(
-        &self, group: AgentGroupId, id: AgentId, body: Map<String, Value>,
+        &self,
+        group: AgentGroupId,
+        id: AgentId,
+        body: Map<String, Value>,
     ) -> Result<Option<Agent>, Error> {
         let path = ["agentGroups", &group.to_string(), "agents", &id.to_string()];
         let body = Value::Object(body);
@@ -45,7 +48,11 @@ impl Calls {
     }
 
     /// Updates a list of agents under the path of `group`.
-    pub async fn put_agents(&self, group: AgentGroupId, agents: Vec<Map<String, Value>>) -> Result<Vec<Agent>, Error> {
+    pub async fn put_agents(
+        &self,
+        group: AgentGroupId,
+        agents: Vec<Map<String, Value>>,
+    ) -> Result<Vec<Agent>, Error> {
         let path = ["agentGroups", &group.to_string(), "agents"];
         let body = Value::Array(agents.into_iter().map(Value::Object).collect());
         let answer = self.account_call("updateAgents", Method::PUT, &path, &[], Some(&body)).await?;

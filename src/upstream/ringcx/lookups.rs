@@ -19,7 +19,10 @@ impl Calls {
             Some(AuxState {
                 id: id_of(state.get("stateId")?)?,
                 name: text("agentAuxState")?,
-                base: state.get("baseAgentState").and_then(|base| base.get("colKey")?.as_str()).map(str::to_owned),
+                base: state
+                    .get("baseAgentState")
+                    .and_then(|base| base.get("colKey")?.as_str())
+                    .map(str::to_owned),
                 active: state.get("isActive") != Some(&Value::Bool(false)),
                 selectable: state.get("isAgentSelectable") != Some(&Value::Bool(false)),
             })
@@ -40,7 +43,10 @@ impl Calls {
                 let answer = self.account_call("listRcExtensions", Method::GET, &path, &[], None).await?;
                 // A list, or an object with the list in `records`.
                 let list = answer.get("records").cloned().unwrap_or(answer);
-                Ok(objects(list)?.into_iter().filter_map(|item| extensions::read(&Value::Object(item))).collect())
+                Ok(objects(list)?
+                    .into_iter()
+                    .filter_map(|item| extensions::read(&Value::Object(item)))
+                    .collect())
             }
         }
     }

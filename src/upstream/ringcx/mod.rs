@@ -51,7 +51,12 @@ const ADMIN: [&str; 4] = ["voice", "api", "v1", "admin"];
 impl Calls {
     /// Sends a call below `/voice/api/v1/admin`.
     async fn admin_call(
-        &self, operation: &'static str, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>,
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
     ) -> Result<Value, Error> {
         let path: Vec<&str> = ADMIN.iter().chain(path).copied().collect();
         let (lane, give_up_at) = (self.lane, self.give_up_at);
@@ -61,7 +66,12 @@ impl Calls {
 
     /// Sends a call below the sub-account.
     async fn account_call(
-        &self, operation: &'static str, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>,
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
     ) -> Result<Value, Error> {
         let account = self.ringcx.account_id.clone();
         let path: Vec<&str> = ["accounts", &account].iter().chain(path).copied().collect();

@@ -20,8 +20,14 @@ impl Calls {
         self.documents("getAssignedRightsDocs", id, "assignedRightsDocs").await
     }
 
-    async fn documents(&self, operation: &'static str, id: UserId, kind: &str) -> Result<Vec<RightsDoc>, Error> {
-        let answer = self.admin_call(operation, Method::GET, &["users", &id.to_string(), kind], &[], None).await?;
+    async fn documents(
+        &self,
+        operation: &'static str,
+        id: UserId,
+        kind: &str,
+    ) -> Result<Vec<RightsDoc>, Error> {
+        let answer =
+            self.admin_call(operation, Method::GET, &["users", &id.to_string(), kind], &[], None).await?;
         let mut found = Vec::new();
         collect(&answer, &mut found);
         found.sort_by_key(|doc: &RightsDoc| doc.id);

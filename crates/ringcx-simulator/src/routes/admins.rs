@@ -8,19 +8,38 @@ use crate::world::World;
 
 /// Every role that is published anywhere.
 const ROLES: [&str; 17] = [
-    "SUPER_USER", "USER", "MANAGE_USERS", "MANAGE_RIGHTS", "ACCESS_SIBLINGS", "ACCESS_AUDIT_LOG", "ASSUME_USERS",
-    "REPORT_ADMINISTRATIVE_USER", "WFO_ACCESS", "ACCESS_GOODDATA_EDITOR", "ACCESS_GOODDATA_ANALYST",
-    "ACCESS_GOODDATA_VIEWER", "ACCESS_GOODDATA_ADMIN", "ACCESS_GOODDATA_EXPLORER", "ACCESS_GOODDATA_EMBEDDED_EXPLORER",
-    "ACCESS_GOODDATA_EMBEDDED_DASHBOARD", "NO_ACCESS",
+    "SUPER_USER",
+    "USER",
+    "MANAGE_USERS",
+    "MANAGE_RIGHTS",
+    "ACCESS_SIBLINGS",
+    "ACCESS_AUDIT_LOG",
+    "ASSUME_USERS",
+    "REPORT_ADMINISTRATIVE_USER",
+    "WFO_ACCESS",
+    "ACCESS_GOODDATA_EDITOR",
+    "ACCESS_GOODDATA_ANALYST",
+    "ACCESS_GOODDATA_VIEWER",
+    "ACCESS_GOODDATA_ADMIN",
+    "ACCESS_GOODDATA_EXPLORER",
+    "ACCESS_GOODDATA_EMBEDDED_EXPLORER",
+    "ACCESS_GOODDATA_EMBEDDED_DASHBOARD",
+    "NO_ACCESS",
 ];
 
 fn roles_of(admin: &Map<String, Value>) -> Vec<String> {
     let roles = admin.get("roles").and_then(Value::as_array).into_iter().flatten();
-    roles.filter_map(|role| role.as_str().or_else(|| role.get("roleType")?.as_str())).map(str::to_owned).collect()
+    roles
+        .filter_map(|role| role.as_str().or_else(|| role.get("roleType")?.as_str()))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn shape(roles: &[String], objects: bool) -> Value {
-    roles.iter().map(|role| if objects { json!({"roleType": role, "description": ""}) } else { json!(role) }).collect()
+    roles
+        .iter()
+        .map(|role| if objects { json!({"roleType": role, "description": ""}) } else { json!(role) })
+        .collect()
 }
 
 /// An administrator as a GET shows it.
@@ -84,7 +103,9 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
         return Answer::error(409, "A user with this user name already exists", "userName");
     }
     let parent = req.query("parentUserId").and_then(|id| id.parse().ok()).unwrap_or(100);
-    let Some(path) = world.admins.get(&parent).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned)) else {
+    let Some(path) =
+        world.admins.get(&parent).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned))
+    else {
         return Answer::not_found();
     };
     let id = world.fresh_id();
@@ -187,7 +208,8 @@ pub(crate) fn delete(world: &mut World, req: &Req) -> Answer {
 }
 
 fn hand_over(world: &mut World, children: &[i64], heir: i64) {
-    let Some(path) = world.admins.get(&heir).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned)) else {
+    let Some(path) = world.admins.get(&heir).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned))
+    else {
         return;
     };
     for child in children {
@@ -263,7 +285,9 @@ pub(crate) fn remove_role(world: &mut World, req: &Req) -> Answer {
 }
 
 fn change_roles(
-    world: &mut World, req: &Req, change: impl FnOnce(&mut Vec<String>, &crate::Knobs) -> Answer,
+    world: &mut World,
+    req: &Req,
+    change: impl FnOnce(&mut Vec<String>, &crate::Knobs) -> Answer,
 ) -> Answer {
     let id = req.id("userId");
     let Some(mut roles) = world.admins.get(&id).map(roles_of) else { return Answer::not_found() };

@@ -9,8 +9,18 @@ use crate::world::{ASSOCIATIONS, Agent, World};
 
 /// What a list shows of an agent.
 const BASIC: [&str; 12] = [
-    "agentId", "username", "firstName", "lastName", "agentType", "isActive", "location", "team", "allowDirectAgentTransfer",
-    "defaultLoginDest", "loadBalanceEnabled", "permissions",
+    "agentId",
+    "username",
+    "firstName",
+    "lastName",
+    "agentType",
+    "isActive",
+    "location",
+    "team",
+    "allowDirectAgentTransfer",
+    "defaultLoginDest",
+    "loadBalanceEnabled",
+    "permissions",
 ];
 
 /// What RingCentral maintains for agents that it manages.
@@ -101,7 +111,8 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     if !world.groups.contains_key(&group) {
         return Answer::not_found();
     }
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let text =
+        |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let linked = body.get("rcUserId").is_some_and(|id| !id.is_null());
     let Some(username) = text("username") else { return Answer::invalid("username", "is required") };
     let needs_password = match world.knobs.password_required.as_str() {
@@ -123,21 +134,18 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     if let Some(refused) = check(world, body).or_else(|| conflict(world, username, -1)) {
         return refused;
     }
-    let same_link = |agent: &Agent| linked && agent.fields.get("rcUserId") == body.get("rcUserId") && !agent.deleted;
+    let same_link =
+        |agent: &Agent| linked && agent.fields.get("rcUserId") == body.get("rcUserId") && !agent.deleted;
     if world.agents.values().any(same_link) {
         return Answer::error(409, "The RingCentral user is linked already", "");
     }
     let (username, password) = (username.to_owned(), text("password").map(str::to_owned));
     let id = world.fresh_id();
-    let mut agent = Agent {
-        group,
-        fields: world.usual_agent(id),
-        associations: Map::new(),
-        password,
-        deleted: false,
-    };
+    let mut agent =
+        Agent { group, fields: world.usual_agent(id), associations: Map::new(), password, deleted: false };
     lay_over(&mut agent, body, false);
-    let rewrite = world.knobs.username_rewrite == "always" || (world.knobs.username_rewrite == "linked_only" && linked);
+    let rewrite =
+        world.knobs.username_rewrite == "always" || (world.knobs.username_rewrite == "linked_only" && linked);
     if let (true, Some((local, domain))) = (rewrite, username.split_once('@')) {
         let made = format!("{local}+{}_{id}@{domain}", world.seed.account_id);
         agent.fields.insert("username".to_owned(), json!(made));
@@ -165,7 +173,9 @@ fn check(world: &World, body: &Map<String, Value>) -> Option<Answer> {
     }
     let state = body.get("initLoginBaseStateId").and_then(Value::as_i64);
     if let (Some(state), Some(label)) = (state, body.get("initLoginBaseState").and_then(Value::as_str)) {
-        let fits = World::aux_states().iter().any(|(id, name, base, _)| *id == state && (*name == label || *base == label));
+        let fits = World::aux_states()
+            .iter()
+            .any(|(id, name, base, _)| *id == state && (*name == label || *base == label));
         if !fits {
             return Some(Answer::invalid("initLoginBaseStateId", "is no state of this account"));
         }
@@ -175,7 +185,8 @@ fn check(world: &World, body: &Map<String, Value>) -> Option<Answer> {
 
 /// Login names are unique on the whole platform, in any case.
 fn conflict(world: &World, username: &str, own: i64) -> Option<Answer> {
-    let holds = |(id, agent): (&i64, &Agent)| *id != own && agent.text("username").eq_ignore_ascii_case(username);
+    let holds =
+        |(id, agent): (&i64, &Agent)| *id != own && agent.text("username").eq_ignore_ascii_case(username);
     if !world.agents.iter().any(holds) {
         return None;
     }
@@ -212,7 +223,14 @@ fn number(value: &Value) -> Option<i64> {
 /// Writes the fields of a body over an agent; associations live beside it.
 fn lay_over(agent: &mut Agent, body: &Map<String, Value>, null_clears: bool) {
     const OWN: [&str; 8] = [
-        "agentId", "agentGroup", "groupId", "agentGroupId", "password", "createdOn", "lastLoginDate", "sipSafeUsername",
+        "agentId",
+        "agentGroup",
+        "groupId",
+        "agentGroupId",
+        "password",
+        "createdOn",
+        "lastLoginDate",
+        "sipSafeUsername",
     ];
     for (name, value) in body {
         if ASSOCIATIONS.contains(&name.as_str()) {
@@ -256,7 +274,8 @@ pub(crate) fn update_many(world: &mut World, req: &Req) -> Answer {
     let mut shown = Vec::new();
     for body in items.iter().filter_map(Value::as_object) {
         let id = body.get("agentId").and_then(number).unwrap_or(-1);
-        let here = world.agents.get(&id).filter(|agent| !agent.deleted && (moves || agent.group == target)).cloned();
+        let here =
+            world.agents.get(&id).filter(|agent| !agent.deleted && (moves || agent.group == target)).cloned();
         let Some(agent) = here else {
             if world.knobs.bulk_put == "atomic" {
                 return Answer::not_found();
@@ -273,7 +292,13 @@ pub(crate) fn update_many(world: &mut World, req: &Req) -> Answer {
 }
 
 /// One PUT, by the knobs.
-fn put(world: &mut World, id: i64, old: Agent, body: &Map<String, Value>, moved: Option<i64>) -> Result<Agent, Answer> {
+fn put(
+    world: &mut World,
+    id: i64,
+    old: Agent,
+    body: &Map<String, Value>,
+    moved: Option<i64>,
+) -> Result<Agent, Answer> {
     if let Some(refused) = check(world, body) {
         return Err(refused);
     }

@@ -45,7 +45,9 @@ pub(crate) fn exchange(world: &mut World, req: &Req) -> Answer {
     };
     let token = given("rcAccessToken").unwrap_or_default();
     let now = world.now();
-    if given("rcTokenType") != Some("Bearer") || !world.platform.iter().any(|it| it.token == token && now < it.ends) {
+    if given("rcTokenType") != Some("Bearer")
+        || !world.platform.iter().any(|it| it.token == token && now < it.ends)
+    {
         return Answer::error(401, "The RingCentral token is not valid", "");
     }
     let with_refresh = req.query("includeRefresh").or_else(|| req.form("includeRefresh")) == Some("true");
@@ -53,7 +55,8 @@ pub(crate) fn exchange(world: &mut World, req: &Req) -> Answer {
 }
 
 pub(crate) fn refresh(world: &mut World, req: &Req) -> Answer {
-    let token = req.form("refresh_token").or_else(|| req.query("refresh_token")).unwrap_or_default().to_owned();
+    let token =
+        req.form("refresh_token").or_else(|| req.query("refresh_token")).unwrap_or_default().to_owned();
     let now = world.now();
     if !world.refresh.iter().any(|it| it.token == token && now < it.ends) {
         return Answer::error(401, "The refresh token is not valid", "");
@@ -69,7 +72,8 @@ fn signed_in(world: &mut World, with_refresh: bool) -> Answer {
     let ends = now + i64::try_from(Knobs::number(&world.knobs.token_ttl_s)).unwrap_or(300) * 1000;
     let number = world.fresh_id();
     let claims = json!({"sub": "100", "exp": ends / 1000, "jti": number}).to_string();
-    let token = format!("{}.{}.simulated", base64(br#"{"alg":"HS256"}"#, true), base64(claims.as_bytes(), true));
+    let token =
+        format!("{}.{}.simulated", base64(br#"{"alg":"HS256"}"#, true), base64(claims.as_bytes(), true));
     world.access.push(Token { token: token.clone(), ends });
     let mut answer = json!({
         "accessToken": token, "tokenType": "Bearer", "mainAccountId": world.seed.main_account_id, "adminId": 100,
@@ -123,9 +127,12 @@ pub(crate) fn api_tokens(world: &mut World, _: &Req) -> Answer {
 }
 
 fn oauth_error(status: u16, error: &str, code: &str, message: &str) -> Answer {
-    Answer::json(status, &json!({
-        "error": error, "error_description": message, "errors": [{"errorCode": code, "message": message}],
-    }))
+    Answer::json(
+        status,
+        &json!({
+            "error": error, "error_description": message, "errors": [{"errorCode": code, "message": message}],
+        }),
+    )
 }
 
 /// Base64 (RFC 4648 §4), or its URL form without padding (§5).
@@ -157,7 +164,9 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(plain.as_bytes(), false), coded);
         }
         assert_eq!(base64(b"fo", true), "Zm8");

@@ -13,7 +13,8 @@ pub(crate) fn rc_account(_: &mut World, _: &Req) -> Answer {
 }
 
 pub(crate) fn extensions(world: &mut World, req: &Req) -> Answer {
-    let number = |name: &str, or: usize| req.query(name).and_then(|text| text.parse().ok()).unwrap_or(or).max(1);
+    let number =
+        |name: &str, or: usize| req.query(name).and_then(|text| text.parse().ok()).unwrap_or(or).max(1);
     let (page, per_page) = (number("page", 1), number("perPage", 100).min(1000));
     let all = &world.seed.extensions;
     let records: Vec<&Value> = all.iter().skip((page - 1) * per_page).take(per_page).collect();
@@ -54,16 +55,25 @@ pub(crate) fn aux_states(world: &mut World, req: &Req) -> Answer {
 }
 
 pub(crate) fn dial_groups(_: &mut World, _: &Req) -> Answer {
-    Answer::ok(&json!([{"dialGroupId": 7001, "dialGroupName": "Campaigns", "dialMode": "PREVIEW", "isActive": true}]))
+    Answer::ok(
+        &json!([{"dialGroupId": 7001, "dialGroupName": "Campaigns", "dialMode": "PREVIEW", "isActive": true}]),
+    )
 }
 
 pub(crate) fn gate_groups(_: &mut World, _: &Req) -> Answer {
-    Answer::ok(&json!([{"gateGroupId": 8001, "groupName": "Service", "gates": [{"gateId": 8101, "gateName": "Hotline"}]}]))
+    Answer::ok(
+        &json!([{"gateGroupId": 8001, "groupName": "Service", "gates": [{"gateId": 8101, "gateName": "Hotline"}]}]),
+    )
 }
 
 pub(crate) fn auditable(_: &mut World, _: &Req) -> Answer {
     let names = ["Agent", "AgentGroup", "User", "RightsDocTable"];
-    Answer::ok(&names.iter().map(|name| json!({"fullPath": format!("com.virtualacd.{name}"), "name": name})).collect())
+    Answer::ok(
+        &names
+            .iter()
+            .map(|name| json!({"fullPath": format!("com.virtualacd.{name}"), "name": name}))
+            .collect(),
+    )
 }
 
 pub(crate) fn audit(world: &mut World, req: &Req) -> Answer {

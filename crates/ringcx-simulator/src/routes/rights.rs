@@ -42,12 +42,18 @@ pub(crate) fn aggregated(world: &mut World, req: &Req) -> Answer {
 
 pub(crate) fn holders(world: &mut World, req: &Req) -> Answer {
     let Some(doc) = world.docs.get(&req.id("rightsDocId")) else { return Answer::not_found() };
-    Answer::ok(&doc.holders.iter().filter_map(|id| world.admins.get(id)).map(|admin| shown(world, admin)).collect())
+    Answer::ok(
+        &doc.holders.iter().filter_map(|id| world.admins.get(id)).map(|admin| shown(world, admin)).collect(),
+    )
 }
 
 pub(crate) fn assign(world: &mut World, req: &Req) -> Answer {
-    let users: Vec<i64> =
-        req.query.iter().filter(|(name, _)| name == "userIds").filter_map(|(_, id)| id.parse().ok()).collect();
+    let users: Vec<i64> = req
+        .query
+        .iter()
+        .filter(|(name, _)| name == "userIds")
+        .filter_map(|(_, id)| id.parse().ok())
+        .collect();
     if users.is_empty() {
         return Answer::invalid("userIds", "is required");
     }

@@ -1,0 +1,145 @@
+//! [`Bridge`]: the parts of the server put together from a configuration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Ids};
+use crate::config::{Config, TenantConfig};
+use crate::domain::TenantId;
+use crate::reconcile::{Reconciler, SharedBudget, Tenant, Times};
+use crate::scim::Rules;
+use crate::server::{self, App, Parts};
+use crate::store::Store;
+use crate::upstream::{Budget, ExtensionSource, RingCx, Transport};
+
+/// A running server with its worker.
+pub struct Bridge {
+    /// The URL under which clients see it, without a slash at the end.
+    pub url: String,
+    /// Its store.
+    pub store: Store,
+    reconciler: Reconciler,
+    shutdown: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    working: JoinHandle<()>,
+}
+
+impl Bridge {
+    /// Opens the store, binds the address, and starts server and worker.
+    ///
+    /// # Errors
+    /// One sentence says which part did not start.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        server::install_metrics();
+        let (clock, ids) = (Clock::system(), Ids::system());
+        let store = Store::open(&config.store).await.context("the store did not open")?;
+        let listen = config.server.listen;
+        let listener =
+            TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+        let bound = listener.local_addr().context("the address that was bound is not known")?;
+        let scheme = if config.server.tls_cert.is_some() { "https" } else { "http" };
+        let url = config.server.public_url.clone().unwrap_or_else(|| format!("{scheme}://{bound}"));
+        let url = url.trim_end_matches('/').to_owned();
+
+        let times = Times { settle: config.server.settle_timeout.as_duration(), ..Times::default() };
+        let (tenants, rules) = tenants(&config, &store, &clock)?;
+        let reconciler = Reconciler::new(store.clone(), tenants, clock.clone(), ids.clone(), times);
+        let app = App::new(Parts {
+            store: store.clone(),
+            reconciler: reconciler.clone(),
+            tenants: rules,
+            public_url: url.clone(),
+            clock,
+            ids,
+            settings: config.server,
+        });
+        let shutdown = CancellationToken::new();
+        let working = tokio::spawn(reconciler.clone().run(shutdown.clone()));
+        let serving = tokio::spawn(server::run(app, listener, shutdown.clone()));
+        Ok(Self { url, store, reconciler, shutdown, serving, working })
+    }
+
+    /// Whether every tenant has met RingCX.
+    pub fn is_ready(&self) -> bool {
+        self.reconciler.all_ready()
+    }
+
+    /// Runs until `stop`, then lets running requests and jobs end.
+    ///
+    /// # Errors
+    /// When serving failed.
+    pub async fn until(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut serving = self.serving;
+        let ended = tokio::select! {
+            () = stop.cancelled() => None,
+            ended = &mut serving => Some(ended),
+        };
+        self.shutdown.cancel();
+        let ended = match ended {
+            Some(ended) => ended,
+            None => serving.await,
+        };
+        // A job in the middle of a call gets the time that a call may take.
+        if tokio::time::timeout(Duration::from_secs(20), self.working).await.is_err() {
+            tracing::warn!("a job did not end in time; its journal says where it stood");
+        }
+        self.store.close().await;
+        ended.map_err(|error| anyhow!(error))?.context("serving failed")
+    }
+}
+
+type Tenants = (Vec<Tenant>, HashMap<TenantId, Rules>);
+
+/// The tenants; those with the same RingCX credential share one connection and one budget.
+fn tenants(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Tenants> {
+    let mut transports: BTreeMap<String, Arc<Transport>> = BTreeMap::new();
+    let (mut tenants, mut rules) = (Vec::new(), HashMap::new());
+    for (id, settings) in &config.tenant {
+        let platform = settings.ringcentral.as_ref();
+        let identity = Transport::identity(&settings.ringcx, platform);
+        let transport = match transports.get(&identity) {
+            Some(transport) => Arc::clone(transport),
+            None => {
+                let rate = settings.ringcx.rate_per_minute;
+                let budget = SharedBudget::new(store.clone(), clock.clone(), identity.clone(), rate);
+                let budget: Arc<dyn Budget> = Arc::new(budget);
+                let transport = Transport::new(&settings.ringcx, platform, budget, clock.clone())
+                    .map_err(|why| anyhow!("tenant {id}: {why}"))?;
+                let transport = Arc::new(transport);
+                transports.insert(identity, Arc::clone(&transport));
+                transport
+            }
+        };
+        let tenant = tenant(id, settings, transport);
+        rules.insert(id.clone(), tenant.rules.clone());
+        tenants.push(tenant);
+    }
+    Ok((tenants, rules))
+}
+
+fn tenant(id: &TenantId, settings: &TenantConfig, transport: Arc<Transport>) -> Tenant {
+    let policy = settings.policy.clone();
+    let mut rules = Rules::of(settings.compatibility);
+    rules.strict_paths |= policy.strict_paths;
+    rules.disable_survives_bad_patch =
+        policy.disable_survives_bad_patch.unwrap_or(rules.disable_survives_bad_patch);
+    let usual = if settings.ringcentral.is_some() { ExtensionSource::Platform } else { ExtensionSource::Ringcx };
+    let extensions = settings.ringcx.extension_source.unwrap_or(usual);
+    let account = settings.ringcx.account_id.clone();
+    let ringcx = RingCx::new(transport, &account, extensions);
+    Tenant::new(
+        id.clone(),
+        rules,
+        policy,
+        settings.group.clone(),
+        settings.agent_defaults.clone(),
+        account,
+        ringcx,
+    )
+}

@@ -1,0 +1,204 @@
+//! `token`: bearer tokens of a tenant. A token is shown once; the store has its hash.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::Table;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{Failure, Later, later, load, say};
+use crate::clock::{Clock, Ids, Span};
+use crate::domain::TenantId;
+use crate::server::token;
+use crate::store::tokens::{self, Token};
+use crate::store::{self, Store};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make a token and print it, once
+    Create(Create),
+    /// The tokens of a tenant
+    List(List),
+    /// End a token
+    Revoke(Revoke),
+    #[command(hide = true)]
+    Rotate(Later),
+}
+
+#[derive(Args)]
+struct Of {
+    /// The configuration file; left out: the environment says it all
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The tenant
+    #[arg(long, value_name = "T", default_value = "default")]
+    tenant: String,
+}
+
+#[derive(Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    of: Of,
+    /// What it is for, as in `okta`
+    #[arg(long, value_name = "N")]
+    name: String,
+    /// What it may do; write includes read
+    #[arg(long, value_enum, default_value = "write")]
+    scope: Scope,
+    /// When it ends
+    #[arg(long, value_name = "SPAN", default_value = "365d")]
+    expires: String,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    of: Of,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    of: Of,
+    /// Which
+    #[arg(long, value_name = "N")]
+    name: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scope {
+    Read,
+    Write,
+}
+
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => make(create).await,
+        Command::List(list) => show(list).await,
+        Command::Revoke(revoke) => end(revoke).await,
+        Command::Rotate(_) => Err(later("token rotate")),
+    }
+}
+
+/// A token that was just made.
+pub(super) struct Minted {
+    pub(super) secret: SecretString,
+    pub(super) stored: Token,
+}
+
+/// Makes a token; an error when a live one has that name.
+pub(super) async fn mint(
+    store: &Store,
+    tenant: &TenantId,
+    name: &str,
+    scope: &str,
+    expires: Span,
+) -> Result<Minted, Failure> {
+    let (secret, hash) = token::mint().context("the system gave no randomness")?;
+    let now = Clock::system().now();
+    let stored = Token {
+        id: Ids::system().next().to_string(),
+        tenant: tenant.clone(),
+        name: name.to_owned(),
+        hash,
+        scope: scope.to_owned(),
+        created: now,
+        expires: Some(now + expires.as_duration()),
+        last_used: None,
+        revoked: None,
+    };
+    let new = stored.clone();
+    let made = store.write(move |tx| tokens::create(tx, &new)).await.context("the token was not stored")?;
+    if made {
+        return Ok(Minted { secret, stored });
+    }
+    Err(Failure::Input(anyhow!("tenant {tenant} has a token named \"{name}\" already; revoke it or choose another name")))
+}
+
+async fn make(create: Create) -> Result<(), Failure> {
+    let expires: Span = create.expires.parse().context("--expires").map_err(Failure::Input)?;
+    if create.name.trim().is_empty() {
+        return Err(Failure::Input(anyhow!("--name is empty; say what the token is for")));
+    }
+    let (store, tenant) = open(&create.of).await?;
+    let scope = match create.scope {
+        Scope::Read => "read",
+        Scope::Write => "write",
+    };
+    let minted = mint(&store, &tenant, create.name.trim(), scope, expires).await?;
+    store.close().await;
+    let secret = minted.secret.expose_secret();
+    if create.json {
+        let Token { id, name, expires, .. } = minted.stored;
+        let expires = expires.map(|at| at.to_string());
+        say(&json!({"id": id, "name": name, "token": secret, "expires": expires}).to_string());
+    } else {
+        say(secret);
+    }
+    Ok(())
+}
+
+async fn show(list: List) -> Result<(), Failure> {
+    let (store, tenant) = open(&list.of).await?;
+    let found = store.read(move |tx| tokens::list(tx, &tenant)).await.context("the tokens were not read")?;
+    store.close().await;
+    let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
+    if list.json {
+        let all: Value = found
+            .iter()
+            .map(|it| {
+                json!({
+                    "id": it.id, "name": it.name, "scope": it.scope, "created": it.created.to_string(),
+                    "expires": time(it.expires), "last_used": time(it.last_used), "revoked": time(it.revoked),
+                })
+            })
+            .collect();
+        say(&all.to_string());
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.set_header(["name", "scope", "created", "expires", "last used", "revoked"]);
+    for it in found {
+        let or = |at: Option<jiff::Timestamp>| time(at).unwrap_or_else(|| "-".to_owned());
+        table.add_row([
+            it.name,
+            it.scope,
+            it.created.to_string(),
+            or(it.expires),
+            or(it.last_used),
+            or(it.revoked),
+        ]);
+    }
+    say(&table.to_string());
+    Ok(())
+}
+
+async fn end(revoke: Revoke) -> Result<(), Failure> {
+    let (store, tenant) = open(&revoke.of).await?;
+    let (of, name, now) = (tenant.clone(), revoke.name.clone(), Clock::system().now());
+    let revoked = store.write(move |tx| tokens::revoke(tx, &of, &name, now)).await;
+    let revoked = revoked.context("the token was not revoked")?;
+    store.close().await;
+    if revoked {
+        return Ok(());
+    }
+    Err(Failure::Input(anyhow!("tenant {tenant} has no live token named \"{}\"; see `token list`", revoke.name)))
+}
+
+async fn open(of: &Of) -> Result<(Store, TenantId), Failure> {
+    let config = load(of.config.as_deref())?;
+    let tenant: TenantId = of.tenant.parse().map_err(|error: crate::domain::TenantIdError| Failure::Input(error.into()))?;
+    if !config.tenant.contains_key(&tenant) {
+        return Err(Failure::Input(anyhow!("there is no tenant {tenant} in the configuration; name one that is")));
+    }
+    let opened: Result<Store, store::Error> = Store::open(&config.store).await;
+    Ok((opened.context("the store did not open")?, tenant))
+}

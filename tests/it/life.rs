@@ -1,0 +1,1 @@
+//! People through their lives, and what each part of it costs RingCX.

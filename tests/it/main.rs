@@ -1,0 +1,5 @@
+//! Whole-system tests: one binary, a module per topic. Start reading in `support`.
+
+mod life;
+mod support;
+mod transcripts;

@@ -1,0 +1,237 @@
+//! [`TestBridge`]: simulator, store, reconciler and server in one process, on port 0. Tests speak HTTP at one end and ask the
+//! simulator at the other. The worker is stepped, not slept for.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use ringcx_scim::clock::{Clock, Ids};
+use ringcx_scim::domain::TenantId;
+use ringcx_scim::domain::policy::{AgentDefaults, GroupMapping, Policy};
+use ringcx_scim::reconcile::{Reconciler, Tenant, Times};
+use ringcx_scim::scim::{Compatibility, Rules};
+use ringcx_scim::server::{self, App, Parts, token};
+use ringcx_scim::store::{self, Store, tokens};
+use ringcx_scim::upstream::{
+    ExtensionSource, LocalBudget, PlatformSettings, RingCx, RingCxSettings, Transport,
+};
+use ringcx_simulator::{Control, Knobs, Options, Profile, Seed, Simulator};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// What a test wants to stand on.
+pub(crate) struct Setup {
+    pub(crate) profile: Profile,
+    pub(crate) seed: Seed,
+    pub(crate) knobs: Vec<(&'static str, &'static str)>,
+    pub(crate) compatibility: Compatibility,
+    pub(crate) policy: Value,
+    pub(crate) groups: Value,
+    pub(crate) settle: Duration,
+    pub(crate) store_url: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Friendly,
+            seed: Seed::demo(),
+            knobs: Vec::new(),
+            compatibility: Compatibility::Generic,
+            policy: json!({"default_agent_group": "Default", "password_on_put": "omit"}),
+            groups: json!([]),
+            settle: Duration::from_secs(5),
+            store_url: "sqlite::memory:".to_owned(),
+        }
+    }
+}
+
+/// An answer of the bridge.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+/// A running bridge with its own RingCX.
+pub(crate) struct TestBridge {
+    pub(crate) ringcx: Control,
+    pub(crate) base: String,
+    pub(crate) token: String,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) store: Store,
+    client: reqwest::Client,
+    shutdown: CancellationToken,
+    _simulator: Simulator,
+}
+
+impl TestBridge {
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let mut knobs = Knobs::profile(setup.profile);
+        // The profiles differ in dialect, not in minutes.
+        knobs.set("rate_limit", "100000").unwrap();
+        knobs.set("auth_limit", "100000").unwrap();
+        for (name, value) in &setup.knobs {
+            knobs.set(name, value).unwrap();
+        }
+        let seed = setup.seed.clone();
+        let options = Options { knobs, seed: seed.clone(), ..Options::default() };
+        let simulator = Simulator::start(options).await.unwrap();
+        let clock = Clock::system();
+        let ids = Ids::system();
+        let store = Store::open(&store::Settings::at(&setup.store_url)).await.unwrap();
+        let tenant = tenant(&setup, &seed, &simulator.url(), &clock);
+        let id: TenantId = "default".parse().unwrap();
+        let rules = tenant.rules.clone();
+        let times = Times {
+            settle: setup.settle,
+            poll: Duration::from_millis(20),
+            look_again: Duration::from_millis(20),
+            longest_pause: Duration::from_millis(200),
+            debounce: Duration::ZERO,
+            ..Times::default()
+        };
+        let reconciler = Reconciler::new(store.clone(), vec![tenant], clock.clone(), ids.clone(), times);
+        reconciler.meet_all().await.unwrap();
+        let token = mint(&store, &id, &clock).await;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let settings = server::Settings {
+            settle_timeout: format!("{}ms", setup.settle.as_millis()).parse().unwrap(),
+            ..Default::default()
+        };
+        let app = App::new(Parts {
+            store: store.clone(),
+            reconciler: reconciler.clone(),
+            tenants: HashMap::from([(id, rules)]),
+            public_url: url.clone(),
+            clock,
+            ids,
+            settings,
+        });
+        let shutdown = CancellationToken::new();
+        tokio::spawn(server::run(app, listener, shutdown.clone()));
+        Self {
+            ringcx: simulator.admin(),
+            base: format!("{url}/scim/v2"),
+            token,
+            reconciler,
+            store,
+            client: client(),
+            shutdown,
+            _simulator: simulator,
+        }
+    }
+
+    /// Sends a request; `path` begins after the base and may hold an unescaped query.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.send_with(method, path, body, &[]).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(String, String)],
+    ) -> Answer {
+        let url =
+            format!("{}{}", self.base, path.replace(' ', "%20").replace('"', "%22").replace('+', "%2B"));
+        let method: Method = method.parse().unwrap();
+        let mut request = self.client.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/scim+json").body(body.to_string());
+        }
+        for (name, value) in headers {
+            if name.eq_ignore_ascii_case("content-type") && body.is_none() {
+                continue;
+            }
+            request = request.header(name.as_str(), value.as_str());
+        }
+        #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, body, text }
+    }
+
+    /// Does everything that the worker would do.
+    pub(crate) async fn run_jobs(&self) {
+        for _ in 0..100 {
+            self.reconciler.run_jobs().await.unwrap();
+            let id: TenantId = "default".parse().unwrap();
+            let left = self.store.read(move |tx| store::jobs::count(tx, &id)).await.unwrap();
+            if left == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("jobs are left over: {:?}", self.ringcx.calls().iter().rev().take(20).collect::<Vec<_>>());
+    }
+
+    /// Creates a user and gives its id and its agent's.
+    pub(crate) async fn create(&self, body: Value) -> (String, i64) {
+        let answer = self.send("POST", "/Users", Some(&body)).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let id = answer.body["id"].as_str().unwrap().to_owned();
+        let agent = answer.body["urn:ietf:params:scim:schemas:extension:ringcx:2.0:User"]["agentId"].as_str();
+        (id, agent.map_or(-1, |text| text.parse().unwrap()))
+    }
+}
+
+impl Drop for TestBridge {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
+    let ringcx: RingCxSettings = serde_json::from_value(json!({
+        "base_url": url, "account_id": seed.account_id, "auth_per_minute": 1000, "request_timeout": "2s",
+    }))
+    .unwrap();
+    let platform: PlatformSettings = serde_json::from_value(json!({
+        "base_url": url, "client_id": seed.client.0, "client_secret": seed.client.1, "jwt": seed.jwt,
+    }))
+    .unwrap();
+    let budget = Arc::new(LocalBudget::new(100_000));
+    let transport = Transport::new(&ringcx, Some(&platform), budget, clock.clone()).unwrap();
+    let policy: Policy = serde_json::from_value(setup.policy.clone()).unwrap();
+    let mappings: Vec<GroupMapping> = serde_json::from_value(setup.groups.clone()).unwrap();
+    let mut rules = Rules::of(setup.compatibility);
+    rules.strict_paths |= policy.strict_paths;
+    let ringcx = RingCx::new(Arc::new(transport), &seed.account_id, ExtensionSource::Platform);
+    let id = "default".parse().unwrap();
+    Tenant::new(id, rules, policy, mappings, AgentDefaults::new(), seed.account_id.clone(), ringcx)
+}
+
+async fn mint(store: &Store, tenant: &TenantId, clock: &Clock) -> String {
+    let (secret, hash) = token::mint().unwrap();
+    let stored = tokens::Token {
+        id: "test".to_owned(),
+        tenant: tenant.clone(),
+        name: "test".to_owned(),
+        hash,
+        scope: "write".to_owned(),
+        created: clock.now(),
+        expires: None,
+        last_used: None,
+        revoked: None,
+    };
+    store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
+    secret.expose_secret().to_owned()
+}
+
+fn client() -> reqwest::Client {
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    reqwest::Client::new()
+}
