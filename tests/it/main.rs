@@ -2,4 +2,5 @@
 
 mod life;
 mod support;
+mod tidy;
 mod transcripts;
