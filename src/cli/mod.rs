@@ -103,7 +103,9 @@ pub fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::Ran(anyhow::Error::new(error).context("the runtime did not start"))),
+        Err(error) => {
+            return report(&Failure::Ran(anyhow::Error::new(error).context("the runtime did not start")));
+        }
     };
     let ran = runtime.block_on(run(command));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

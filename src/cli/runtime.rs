@@ -40,14 +40,14 @@ impl Bridge {
         let (clock, ids) = (Clock::system(), Ids::system());
         let store = Store::open(&config.store).await.context("the store did not open")?;
         let listen = config.server.listen;
-        let listener =
-            TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+        let listener = TcpListener::bind(listen)
+            .with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
         let bound = listener.local_addr().context("the address that was bound is not known")?;
         let scheme = if config.server.tls_cert.is_some() { "https" } else { "http" };
         let url = config.server.public_url.clone().unwrap_or_else(|| format!("{scheme}://{bound}"));
         let url = url.trim_end_matches('/').to_owned();
 
-        let times = Times { settle: config.server.settle_timeout.as_duration(), ..Times::default() };
+        let times = times(&config);
         let (tenants, rules) = tenants(&config, &store, &clock)?;
         let reconciler = Reconciler::new(store.clone(), tenants, clock.clone(), ids.clone(), times);
         let app = App::new(Parts {
@@ -94,6 +94,13 @@ impl Bridge {
     }
 }
 
+/// A lease outlives the longest call of any tenant.
+fn times(config: &Config) -> Times {
+    let longest = config.tenant.values().map(|tenant| tenant.ringcx.request_timeout.as_duration()).max();
+    let lease = longest.unwrap_or_default() + Duration::from_secs(5);
+    Times { settle: config.server.settle_timeout.as_duration(), lease, ..Times::default() }
+}
+
 type Tenants = (Vec<Tenant>, HashMap<TenantId, Rules>);
 
 /// The tenants; those with the same RingCX credential share one connection and one budget.
@@ -129,7 +136,8 @@ fn tenant(id: &TenantId, settings: &TenantConfig, transport: Arc<Transport>) -> 
     rules.strict_paths |= policy.strict_paths;
     rules.disable_survives_bad_patch =
         policy.disable_survives_bad_patch.unwrap_or(rules.disable_survives_bad_patch);
-    let usual = if settings.ringcentral.is_some() { ExtensionSource::Platform } else { ExtensionSource::Ringcx };
+    let usual =
+        if settings.ringcentral.is_some() { ExtensionSource::Platform } else { ExtensionSource::Ringcx };
     let extensions = settings.ringcx.extension_source.unwrap_or(usual);
     let account = settings.ringcx.account_id.clone();
     let ringcx = RingCx::new(transport, &account, extensions);

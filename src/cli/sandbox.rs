@@ -37,7 +37,8 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let filter = Some("warn".to_owned());
     logs::start(&LogSettings { filter, ..LogSettings::default() });
     let stop = until_stopped();
-    let scratch = tempfile::Builder::new().prefix("ringcx-scim-sandbox-").tempdir().context("no scratch folder")?;
+    let scratch =
+        tempfile::Builder::new().prefix("ringcx-scim-sandbox-").tempdir().context("no scratch folder")?;
     let folder = options.data.clone().unwrap_or_else(|| scratch.path().to_owned());
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot use {}", folder.display()))
@@ -111,7 +112,8 @@ fn config(options: &Options, folder: &Path, seed: &Seed, upstream_url: &str) -> 
         ("BRIDGE__TENANT__DEFAULT__POLICY__ALLOWED_RIGHTS_DOCS", "[4711, 4712]".to_owned()),
     ];
     let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Config::load(None, settings).map_err(|error| Failure::Ran(anyhow!(error).context("the sandbox misconfigures itself")))
+    Config::load(None, settings)
+        .map_err(|error| Failure::Ran(anyhow!(error).context("the sandbox misconfigures itself")))
 }
 
 /// A token for this run; those of earlier runs stay what they are.

@@ -120,7 +120,9 @@ pub(super) async fn mint(
     if made {
         return Ok(Minted { secret, stored });
     }
-    Err(Failure::Input(anyhow!("tenant {tenant} has a token named \"{name}\" already; revoke it or choose another name")))
+    Err(Failure::Input(anyhow!(
+        "tenant {tenant} has a token named \"{name}\" already; revoke it or choose another name"
+    )))
 }
 
 async fn make(create: Create) -> Result<(), Failure> {
@@ -190,14 +192,20 @@ async fn end(revoke: Revoke) -> Result<(), Failure> {
     if revoked {
         return Ok(());
     }
-    Err(Failure::Input(anyhow!("tenant {tenant} has no live token named \"{}\"; see `token list`", revoke.name)))
+    Err(Failure::Input(anyhow!(
+        "tenant {tenant} has no live token named \"{}\"; see `token list`",
+        revoke.name
+    )))
 }
 
 async fn open(of: &Of) -> Result<(Store, TenantId), Failure> {
     let config = load(of.config.as_deref())?;
-    let tenant: TenantId = of.tenant.parse().map_err(|error: crate::domain::TenantIdError| Failure::Input(error.into()))?;
+    let tenant: TenantId =
+        of.tenant.parse().map_err(|error: crate::domain::TenantIdError| Failure::Input(error.into()))?;
     if !config.tenant.contains_key(&tenant) {
-        return Err(Failure::Input(anyhow!("there is no tenant {tenant} in the configuration; name one that is")));
+        return Err(Failure::Input(anyhow!(
+            "there is no tenant {tenant} in the configuration; name one that is"
+        )));
     }
     let opened: Result<Store, store::Error> = Store::open(&config.store).await;
     Ok((opened.context("the store did not open")?, tenant))

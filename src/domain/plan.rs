@@ -134,14 +134,31 @@ pub struct Circumstances<'a> {
     pub link: &'a Link,
     /// Whether this write takes `active` from false to true, which ends a local disable.
     pub switch_on: bool,
+    /// What was looked at; a persona that was not is left as it is.
+    pub scope: Scope,
+}
+
+/// Which of the two personas is looked at; the other one is as it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The agent.
+    pub agent: bool,
+    /// The administrator.
+    pub admin: bool,
 }
 
 /// The steps that take `observed` to `desired`.
 pub fn plan(desired: &Desired, observed: &Observed, around: &Circumstances<'_>) -> Plan {
     let mut plan = Plan::default();
-    plan_admin_removals(desired, observed, around, &mut plan);
-    plan_agent(desired, observed, around, &mut plan);
-    plan_admin_additions(desired, observed, around, &mut plan);
+    if around.scope.admin {
+        plan_admin_removals(desired, observed, around, &mut plan);
+    }
+    if around.scope.agent {
+        plan_agent(desired, observed, around, &mut plan);
+    }
+    if around.scope.admin {
+        plan_admin_additions(desired, observed, around, &mut plan);
+    }
     plan
 }
 
@@ -173,6 +190,8 @@ fn plan_agent(desired: &Desired, observed: &Observed, around: &Circumstances<'_>
     let wanted = desired.agent.as_ref().filter(|_| desired.active);
     match (&observed.agent, wanted) {
         (None, None) => {}
+        // An account that is linked but was not seen is never made a second time.
+        (None, Some(_)) if link.is_some() => {}
         (None, Some(wanted)) => match wanted.group {
             Some(group) => plan.steps.push(Step::CreateAgent(new_agent(group, wanted, around))),
             None => plan.held = true,
@@ -285,6 +304,9 @@ fn read_only(agent: &Agent) -> Option<String> {
 fn plan_admin_additions(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
     let Some(wanted) = desired.admin.as_ref().filter(|_| desired.active) else { return };
     let (Some(seen), Some(link)) = (&observed.admin, &around.link.admin) else {
+        if around.link.admin.is_some() {
+            return;
+        }
         let fields = wanted.fields.clone();
         plan.steps.push(Step::CreateAdmin(NewAdmin { user_name: wanted.user_name.clone(), fields }));
         return;

@@ -67,7 +67,7 @@ pub struct Times {
     pub settle: Duration,
     /// How often a request looks whether another replica has done its work, and a worker whether one has left some.
     pub poll: Duration,
-    /// How long a lease lasts; longer than the longest call.
+    /// How long a lease lasts without being prolonged; longer than the longest call.
     pub lease: Duration,
     /// The pause after a call whose answer was lost.
     pub look_again: Duration,
@@ -82,7 +82,7 @@ impl Default for Times {
         Self {
             settle: Duration::from_secs(20),
             poll: Duration::from_millis(200),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_secs(20),
             look_again: Duration::from_secs(1),
             longest_pause: Duration::from_secs(300),
             debounce: Duration::from_secs(1),

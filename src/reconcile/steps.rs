@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::case::Case;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
-use crate::domain::plan::{self, Circumstances, ObservedAdmin, ObservedAgent, Plan, Step};
+use crate::domain::plan::{self, Circumstances, ObservedAdmin, ObservedAgent, Plan, Scope, Step};
 use crate::scim;
 use crate::upstream::model::{AgentGroupId, AgentId, RoleType};
 use crate::upstream::{self};
@@ -17,15 +17,6 @@ pub(super) struct Settled {
     pub(super) suspended: bool,
     /// Waiting for an agent group.
     pub(super) held: bool,
-}
-
-/// Which of the two personas is looked at; the other one is as it was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scope {
-    /// The agent.
-    pub(super) agent: bool,
-    /// The administrator.
-    pub(super) admin: bool,
 }
 
 impl Case<'_> {
@@ -50,6 +41,7 @@ impl Case<'_> {
                     agent_defaults: &self.tenant.agent_defaults,
                     link: &self.link,
                     switch_on,
+                    scope,
                 },
             );
             let Plan { steps, suspended, held, refused } = planned;

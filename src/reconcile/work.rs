@@ -10,14 +10,13 @@ use serde_json::Value;
 
 use super::Reconciler;
 use super::case::Case;
-use super::steps::Scope;
 use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
 use super::{digest, report};
 use crate::domain::desired::{self, Desired, Standing};
 use crate::domain::grant::Membership;
 use crate::domain::link::Link;
-use crate::domain::plan::Observed;
+use crate::domain::plan::{Observed, Scope};
 use crate::domain::policy::DriftPolicy;
 use crate::domain::{Actor, PersonId, person};
 use crate::scim::{self, Resource};

@@ -88,19 +88,42 @@ impl Reconciler {
     }
 
     /// Does one job under its lease and rings for whoever waits.
+    ///
+    /// When the lease is lost to somebody else, the work stops where it stands: the journal says where that was.
     pub(super) async fn run_job(&self, tenant: &Arc<Tenant>, mut job: jobs::Job) {
-        let worked = match job.group() {
-            Some(group) => self.work_on_group(tenant, &mut job, &group).await,
-            None => self.work(tenant, &mut job).await,
+        let (held, group) = (job.clone(), job.group());
+        let work = async {
+            match group {
+                Some(group) => self.work_on_group(tenant, &mut job, &group).await,
+                None => self.work(tenant, &mut job).await,
+            }
         };
-        match worked {
-            Ok(Worked::Done | Worked::Later | Worked::Again) => {}
-            Err(error) => {
-                // The lease runs out by itself, and whoever takes over looks at the journal first.
-                tracing::error!(%error, tenant = %tenant.id, person.id = %job.person, "the store failed under a job");
+        tokio::select! {
+            worked = work => match worked {
+                Ok(Worked::Done | Worked::Later | Worked::Again) => {}
+                Err(error) => {
+                    // The lease runs out by itself, and whoever takes over looks at the journal first.
+                    tracing::error!(%error, tenant = %tenant.id, person.id = %held.person, "the store failed under a job");
+                }
+            },
+            () = self.lose(&held) => {
+                tracing::warn!(tenant = %tenant.id, person.id = %held.person, "the lease of a job was lost");
             }
         }
         self.bell.notify_waiters();
+    }
+
+    /// Keeps a lease alive; ends when it is lost.
+    async fn lose(&self, job: &jobs::Job) {
+        loop {
+            tokio::time::sleep(self.times.lease / 3).await;
+            let (held, now, lease) = (job.clone(), self.clock.now(), self.times.lease);
+            match self.store.write(move |tx| jobs::renew(tx, &held, now, lease)).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "a lease was not prolonged"),
+            }
+        }
     }
 
     /// Seals audit records within a second, on one replica at a time, and drops what nobody asks for any more.

@@ -18,8 +18,8 @@ pub enum Taken {
 /// A call, in the thousandths in which the bucket counts.
 const CALL: i64 = 1000;
 
-/// The bucket holds a twentieth of a minute's calls, at least this many: a small bucket keeps any minute below
-/// `rate` + bucket, where RingCX documents 120 calls.
+/// The bucket holds a fifth of a minute's calls, at least this many. No 60 seconds see more than a full bucket and a minute's
+/// refill: 120 at the default rate of 100, which is what RingCX documents.
 const LEAST: i64 = 5;
 
 /// Takes a call for `identity`, whose bucket refills with `rate` calls a minute. The last fifth is for `urgent` calls.
@@ -31,7 +31,7 @@ pub fn take(
     urgent: bool,
 ) -> Result<Taken, Error> {
     let rate = i64::from(rate.max(1));
-    let capacity = (rate / 20).max(LEAST) * CALL;
+    let capacity = (rate / 5).max(LEAST) * CALL;
     let now = now.as_millisecond();
     tx.exec(
         "INSERT INTO budgets (identity, tokens_milli, refilled_at, penalty_until) VALUES ($1, $2, $3, 0)

@@ -178,9 +178,17 @@ pub fn complete(tx: &mut Tx<'_>, job: &Job) -> Result<bool, Error> {
 /// Gives a job back and has it tried again at `due`. What came in meanwhile is tried then too.
 pub fn retry_at(tx: &mut Tx<'_>, job: &Job, due: Timestamp, why: &str) -> Result<(), Error> {
     tx.exec(
-        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, due_at = $4, attempts = attempts + 1, last_error = $5
+        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, attempts = attempts + 1, last_error = $5,
+             due_at = CASE WHEN generation = $6 THEN $4 ELSE due_at END
          WHERE tenant = $1 AND person_id = $2 AND fence = $3",
-        &[(&job.tenant).into(), (&job.person).into(), job.fence.into(), due.into(), why.into()],
+        &[
+            (&job.tenant).into(),
+            (&job.person).into(),
+            job.fence.into(),
+            due.into(),
+            why.into(),
+            job.generation.into(),
+        ],
     )
     .map(drop)
 }

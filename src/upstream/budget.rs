@@ -23,10 +23,9 @@ pub trait Budget: Send + Sync {
     fn penalise(&self, after: Duration);
 }
 
-/// A bucket in this process: it holds a twentieth of a minute's calls (at least 5), and refills evenly.
+/// A bucket in this process: it holds a fifth of a minute's calls (at least 5), and refills evenly.
 ///
-/// A small bucket keeps any minute below what RingCX allows: 100 a minute and a bucket of 5 make at most 105 in 60 seconds,
-/// where 120 are documented. The last fifth of the bucket is for [`Lane::Deactivate`] and [`Lane::Revoke`]; waiters are served by
+/// No 60 seconds see more than a full bucket and a minute's refill: 120 at a rate of 100, which is what RingCX documents. The last fifth of the bucket is for [`Lane::Deactivate`] and [`Lane::Revoke`]; waiters are served by
 /// lane, then in order of arrival.
 pub struct LocalBudget {
     state: Mutex<State>,
@@ -47,7 +46,7 @@ impl LocalBudget {
     /// A full bucket that refills with `per_minute` calls a minute.
     pub fn new(per_minute: u32) -> Self {
         let per_minute = f64::from(per_minute.max(1));
-        let capacity = (per_minute / 20.0).max(5.0);
+        let capacity = (per_minute / 5.0).max(5.0);
         let state = State {
             calls: capacity,
             filled: Instant::now(),
@@ -156,7 +155,7 @@ mod tests {
         while budget.acquire(Lane::Update, Some(end)).await.is_ok() {
             sent += 1;
         }
-        assert!((95..=105).contains(&sent), "{sent}");
+        assert!((110..=120).contains(&sent), "{sent}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -187,7 +186,7 @@ mod tests {
         while budget.acquire(Lane::Update, now).await.is_ok() {
             ordinary += 1;
         }
-        assert_eq!(ordinary, 4);
+        assert_eq!(ordinary, 9);
         assert!(budget.acquire(Lane::Revoke, now).await.is_ok());
     }
 

@@ -1,5 +1,6 @@
 //! Whole-system tests: one binary, a module per topic. Start reading in `support`.
 
+mod crash;
 mod life;
 mod support;
 mod tidy;

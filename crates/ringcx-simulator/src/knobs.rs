@@ -87,7 +87,7 @@ knobs! {
     /// Calls of the admin API in a window.
     rate_limit: "120", "10", "120", [];
     /// Seconds of that window.
-    rate_window_s: "60", "60", "60", [];
+    rate_window_s: "60", "5", "60", [];
     /// Exchanges in a window.
     auth_limit: "5", "5", "5", [];
     /// Seconds that a client is told to wait after the limit.

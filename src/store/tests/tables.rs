@@ -241,23 +241,23 @@ async fn revisions_of_one_person_are_numbered_without_gaps(scratch: Scratch) {
 }
 
 async fn a_bucket_never_gives_more_than_it_has(scratch: Scratch) {
-    // 600 a minute: a bucket of 30, of which 6 are for urgent calls, and one more every 100 ms.
+    // 600 a minute: a bucket of 120, of which 24 are for urgent calls, and one more every 100 ms.
     let take = |urgent, now| {
         let work = move |tx: &mut super::super::Tx<'_>| budgets::take(tx, "id", at(now), 600, urgent);
         let store = scratch.store.clone();
         async move { store.write(work).await.unwrap() == budgets::Taken::Yes }
     };
-    let asked: Vec<_> = (0..60).map(|_| tokio::spawn(take(false, 1_000))).collect();
+    let asked: Vec<_> = (0..200).map(|_| tokio::spawn(take(false, 1_000))).collect();
     let mut given = 0;
     for one in asked {
         given += usize::from(one.await.unwrap());
     }
-    assert_eq!(given, 24);
+    assert_eq!(given, 96);
     let mut urgent = 0;
     while take(true, 1_000).await {
         urgent += 1;
     }
-    assert_eq!(urgent, 6);
+    assert_eq!(urgent, 24);
     assert!(!take(true, 1_099).await);
     assert!(take(true, 1_100).await);
     let stop = |tx: &mut super::super::Tx<'_>| budgets::penalise(tx, "id", at(60_000));
