@@ -4,6 +4,8 @@
 //! sections must agree ([`Config::load`] ends with those rules). Every mistake is reported at once, with where it stands.
 //! Start with [`Config::load`]; `tree` holds values with their origins, `read` gives them types.
 
+#[cfg(test)]
+mod example;
 mod near;
 mod read;
 #[cfg(test)]

@@ -45,6 +45,18 @@ pub(super) fn settings<T: DeserializeOwned>(root: &mut Node) -> (Option<T>, Vec<
     }
 }
 
+/// Every key that a settings struct knows, as it says itself when asked for one that it does not know.
+#[cfg(test)]
+pub(super) fn keys_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    let nothing = Node { origin: tree::Origin::Nowhere, value: Value::Blank };
+    let entries = std::collections::BTreeMap::from([("?".to_owned(), nothing)]);
+    let table = Node { origin: tree::Origin::Nowhere, value: Value::Table(entries) };
+    match T::deserialize(Reader(&table)) {
+        Err(Fault { what: What::Unknown { known, .. }, .. }) => known,
+        _ => panic!("it does not deny unknown fields"),
+    }
+}
+
 enum Repaired {
     Because(Complaint),
     Silently,

@@ -1,3 +1,5 @@
+//! The configuration as operators meet it: mistakes, variables, files.
+
 use std::collections::BTreeSet;
 
 use secrecy::ExposeSecret;

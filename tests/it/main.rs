@@ -3,4 +3,5 @@
 mod crash;
 mod life;
 mod support;
+mod tidy;
 mod transcripts;
