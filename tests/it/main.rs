@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and says what it saw"
 )]
 
+mod contract;
 mod crash;
 mod life;
 mod support;
