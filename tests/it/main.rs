@@ -12,6 +12,7 @@
 mod contract;
 mod crash;
 mod life;
+mod rules;
 mod support;
 mod tidy;
 mod transcripts;
