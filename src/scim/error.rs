@@ -85,7 +85,7 @@ impl Error {
         self
     }
 
-    /// The body of the answer. `status` is a string (RFC 7644 §3.12); the request id sits in an extension member.
+    /// The body of the answer. `status` is a string (RFC 7644 §3.12); the request id ends the detail.
     ///
     /// ```
     /// use ringcx_scim::scim::Error;
@@ -100,8 +100,8 @@ impl Error {
         if let Some(scim_type) = self.scim_type {
             body.insert("scimType".to_owned(), Value::from(scim_type.as_str()));
         }
-        body.insert("detail".to_owned(), Value::from(self.detail.as_str()));
-        body.insert(urn::RINGCX_ERROR.to_owned(), json!({ "requestId": request_id }));
+        // In the text, not in a member of our own: RFC 7644 §3.12 names four members, and strict clients refuse a fifth.
+        body.insert("detail".to_owned(), Value::from(format!("{} (request {request_id})", self.detail)));
         Value::Object(body)
     }
 }
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(
             body,
             json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "404",
-                   "detail": "User \"2819\" does not exist here.", urn::RINGCX_ERROR: {"requestId": "req-1"}})
+                   "detail": "User \"2819\" does not exist here. (request req-1)"})
         );
     }
 

@@ -212,7 +212,6 @@ fn error() -> Value {
         "properties": {
             "schemas": {"type": "array", "items": {"const": urn::ERROR}},
             "status": {"type": "string"}, "scimType": {"type": "string"}, "detail": {"type": "string"},
-            (urn::RINGCX_ERROR): {"type": "object", "properties": {"requestId": {"type": "string"}}},
         },
     })
 }
