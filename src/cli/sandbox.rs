@@ -16,6 +16,12 @@ use crate::clock::Span;
 use crate::config::{Config, LogSettings};
 use crate::domain::TenantId;
 
+/// The limits of the simulated RingCX count by the second here, not by the minute: a newcomer should not have to wait.
+const SHORT_WINDOW: &str = "rate_window_s=1";
+
+/// Calls a minute to it, accordingly.
+const RATE: &str = "1000";
+
 #[derive(Args)]
 pub(super) struct Options {
     /// The address of the bridge; port 0 takes a free one
@@ -33,7 +39,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
-    let knobs = simulator::knobs(&options.profile, &[])?;
+    let knobs = simulator::knobs(&options.profile, &[SHORT_WINDOW.to_owned()])?;
     let filter = Some("warn".to_owned());
     logs::start(&LogSettings { filter, ..LogSettings::default() });
     let stop = until_stopped();
@@ -89,6 +95,7 @@ fn config(options: &Options, folder: &Path, seed: &Seed, upstream_url: &str) -> 
         ("BRIDGE__STORE__URL", store),
         ("BRIDGE__TENANT__DEFAULT__RINGCX__BASE_URL", upstream_url.to_owned()),
         ("BRIDGE__TENANT__DEFAULT__RINGCX__ACCOUNT_ID", seed.account_id.clone()),
+        ("BRIDGE__TENANT__DEFAULT__RINGCX__RATE_PER_MINUTE", RATE.to_owned()),
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__BASE_URL", upstream_url.to_owned()),
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__CLIENT_ID", client_id.clone()),
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__CLIENT_SECRET", client_secret.clone()),

@@ -85,14 +85,8 @@ impl Error {
         self
     }
 
-    /// The body of the answer. `status` is a string (RFC 7644 §3.12); the request id ends the detail.
-    ///
-    /// ```
-    /// use ringcx_scim::scim::Error;
-    ///
-    /// let body = Error::no_target("no element of emails matches").to_body("req-1");
-    /// assert_eq!((body["status"].as_str(), body["scimType"].as_str()), (Some("400"), Some("noTarget")));
-    /// ```
+    /// The body of the answer. `status` is a string, and there is no member of ours (RFC 7644 §3.12): strict clients refuse
+    /// unknown ones, so the request id ends the detail, where the admin reads it.
     pub fn to_body(&self, request_id: &str) -> Value {
         let mut body = Object::new();
         body.insert("schemas".to_owned(), json!([urn::ERROR]));
@@ -100,7 +94,6 @@ impl Error {
         if let Some(scim_type) = self.scim_type {
             body.insert("scimType".to_owned(), Value::from(scim_type.as_str()));
         }
-        // In the text, not in a member of our own: RFC 7644 §3.12 names four members, and strict clients refuse a fifth.
         body.insert("detail".to_owned(), Value::from(format!("{} (request {request_id})", self.detail)));
         Value::Object(body)
     }
