@@ -10,7 +10,7 @@
 //! * [`domain`]: people, mappings, what ought to be, what is, and the plan between them; pure.
 //! * [`store`]: SQLite and PostgreSQL; a transaction is a closure.
 //! * [`reconcile`]: intent, observe, plan, apply; the worker.
-//! * [`server`]: HTTP.
+//! * [`server`] speaks HTTP.
 //! * [`config`] and [`cli`]: what an operator touches.
 //!
 //! A module uses what stands above it in this list, never what stands below (`tests/it/tidy.rs` holds the exact arrows).
@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+mod hex;
 pub mod reconcile;
 pub mod scim;
 pub mod server;

@@ -110,18 +110,17 @@ fn tenants(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Tena
     for (id, settings) in &config.tenant {
         let platform = settings.ringcentral.as_ref();
         let identity = Transport::identity(&settings.ringcx, platform);
-        let transport = match transports.get(&identity) {
-            Some(transport) => Arc::clone(transport),
-            None => {
-                let rate = settings.ringcx.rate_per_minute;
-                let budget = SharedBudget::new(store.clone(), clock.clone(), identity.clone(), rate);
-                let budget: Arc<dyn Budget> = Arc::new(budget);
-                let transport = Transport::new(&settings.ringcx, platform, budget, clock.clone())
-                    .map_err(|why| anyhow!("tenant {id}: {why}"))?;
-                let transport = Arc::new(transport);
-                transports.insert(identity, Arc::clone(&transport));
-                transport
-            }
+        let transport = if let Some(transport) = transports.get(&identity) {
+            Arc::clone(transport)
+        } else {
+            let rate = settings.ringcx.rate_per_minute;
+            let budget = SharedBudget::new(store.clone(), clock.clone(), identity.clone(), rate);
+            let budget: Arc<dyn Budget> = Arc::new(budget);
+            let transport = Transport::new(&settings.ringcx, platform, budget, clock.clone())
+                .map_err(|why| anyhow!("tenant {id}: {why}"))?;
+            let transport = Arc::new(transport);
+            transports.insert(identity, Arc::clone(&transport));
+            transport
         };
         let tenant = tenant(id, settings, transport);
         rules.insert(id.clone(), tenant.rules.clone());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::grant::{self, GroupGrants, GroupWish, Membership, RightsDocNames};
-use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Persona, Policy, Rename};
+use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, MappedAgentType, Persona, Policy};
 use super::{fold, mapping, person};
 use crate::scim::{Error, Resource};
 use crate::upstream::model::{AgentGroup, AgentGroupId, AuxState, RcUserId, RightsDocId, RoleType};
@@ -174,7 +174,7 @@ fn desired_agent(
     let user = standing.user;
     let user_name = user.text("userName").unwrap_or_default();
     let mut fields = mapping::agent_fields(user, terms.policy, &terms.directory.aux_states);
-    let kind = mapping::ringcx_text(user, "agentType").or(grants.agent_type.map(|kind| kind.as_str()));
+    let kind = mapping::ringcx_text(user, "agentType").or(grants.agent_type.map(MappedAgentType::as_str));
     if let Some(kind) = kind {
         fields.insert("agentType".to_owned(), json!(kind));
     }
@@ -248,9 +248,4 @@ fn desired_admin(
         .collect();
     let user_name = user.text("userName").unwrap_or_default().to_owned();
     Ok(Some(DesiredAdmin { user_name, fields, roles, rights_docs }))
-}
-
-/// Whether a rename of the person reaches a login name that exists already.
-pub fn rename_follows(policy: &Policy) -> (bool, bool) {
-    (policy.rename_policy == Rename::Follow, policy.admin_rename_policy == Rename::Follow)
 }

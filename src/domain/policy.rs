@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::fold;
 
 /// The settings of one tenant that decide what people get.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, on or off")]
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {

@@ -123,7 +123,7 @@ impl Case<'_> {
             children.map_err(|error| Trouble::upstream("the administrator", &error).insistent())?;
         if !children.is_empty() && reassign.is_none() {
             return Err(Trouble::Unavailable(
-                std::time::Duration::from_secs(300),
+                std::time::Duration::from_mins(5),
                 "The administrator has created others; name who takes them over in admin_reassign_user_id."
                     .to_owned(),
             ));

@@ -107,7 +107,7 @@ impl Case<'_> {
             link.owned.extend(update.changes.keys().cloned());
             link.wrote_external_id |= update.changes.contains_key("externalAgentId");
             if let Some(username) = after.agent.username() {
-                link.username = username.to_owned();
+                username.clone_into(&mut link.username);
             }
         }
         self.seen.agent = Some(after);
@@ -250,7 +250,7 @@ impl Case<'_> {
                     return Ok(());
                 }
                 Err(Trouble::Unavailable(
-                    std::time::Duration::from_secs(300),
+                    std::time::Duration::from_mins(5),
                     "This agent signs in with a password of its own, and whether RingCX keeps it when other fields change is \
                      not known yet; set password_on_put to \"omit\" or \"echo\"."
                         .to_owned(),
@@ -270,7 +270,6 @@ impl Case<'_> {
         }
         let found = match (&wanted.lookup_email, self.tenant.extensions_by_email(&self.calls).await) {
             (Some(email), Ok(directory)) => directory.get(&crate::domain::fold(email)).copied(),
-            (None, Ok(_)) => None,
             (_, Err(error @ (upstream::Error::Limited { .. } | upstream::Error::Unavailable { .. }))) => {
                 return Err(Trouble::upstream("the list of extensions", &error));
             }
@@ -282,7 +281,7 @@ impl Case<'_> {
                     ),
                 ));
             }
-            (_, Err(_)) => None,
+            (None, Ok(_)) | (_, Err(_)) => None,
         };
         if required && found.is_none() {
             return Err(Trouble::Refused(scim::Error::invalid_value(

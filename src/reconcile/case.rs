@@ -208,7 +208,7 @@ impl Case<'_> {
     /// Refuses a new agent beyond the tenant's cap, and makes it wait beyond the hourly one.
     pub(super) async fn check_new_agent_cap(&self) -> Result<(), Trouble> {
         let (tenant, hour_ago) =
-            (self.tenant.id.clone(), self.clock.now() - std::time::Duration::from_secs(3600));
+            (self.tenant.id.clone(), self.clock.now() - std::time::Duration::from_hours(1));
         let policy = &self.tenant.policy;
         if policy.max_agents.is_none() && policy.max_new_per_hour.is_none() {
             return Ok(());
@@ -229,7 +229,7 @@ impl Case<'_> {
         }
         if let Some(most) = policy.max_new_per_hour.filter(|most| recent >= *most) {
             return Err(Trouble::Unavailable(
-                std::time::Duration::from_secs(300),
+                std::time::Duration::from_mins(5),
                 format!(
                     "{most} accounts were created within the last hour (setting max_new_per_hour); the next one waits."
                 ),

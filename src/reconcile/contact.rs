@@ -39,14 +39,14 @@ impl Reconciler {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, tenant = %tenant.id, "RingCX could not be read; creates wait")
+                    tracing::warn!(%error, tenant = %tenant.id, "RingCX could not be read; creates wait");
                 }
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = (pause * 2).min(Duration::from_secs(60));
+            pause = (pause * 2).min(Duration::from_mins(1));
         }
     }
 
@@ -105,7 +105,7 @@ impl Reconciler {
         }
         match calls.admins().await {
             Ok(admins) => {
-                items.extend(admins.iter().filter_map(|it| inventory::Item::admin(it, self.clock.now())))
+                items.extend(admins.iter().filter_map(|it| inventory::Item::admin(it, self.clock.now())));
             }
             Err(error @ upstream::Error::Forbidden { .. }) => {
                 tracing::warn!(%error, "administrators cannot be read; giving roles will fail");
@@ -170,7 +170,7 @@ impl Reconciler {
             }
             // The names as they were known decide; a client that needs a newer one asks again.
             Err(error) => {
-                tracing::warn!(%error, tenant = %tenant.id, "the agent groups could not be read again")
+                tracing::warn!(%error, tenant = %tenant.id, "the agent groups could not be read again");
             }
         }
         Ok(tenant.known().unwrap_or(known))

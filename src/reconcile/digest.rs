@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::desired::Desired;
 use crate::domain::link::Link;
 use crate::domain::policy::{Policy, Rename};
+use crate::hex::hex;
 
 /// The fingerprints of the two personas; none where there is nothing to do and nothing to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,5 +55,5 @@ fn off(desired: &Desired) -> String {
 
 /// Sixteen bytes in hex: personal data must not be readable from it, and two wishes must not collide.
 fn sum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).first_chunk::<16>().map(|bytes| hex(bytes)).unwrap_or_default()
 }

@@ -84,7 +84,7 @@ impl Default for Times {
             poll: Duration::from_millis(200),
             lease: Duration::from_secs(20),
             look_again: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(300),
+            longest_pause: Duration::from_mins(5),
             debounce: Duration::from_secs(1),
         }
     }

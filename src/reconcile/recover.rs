@@ -83,7 +83,7 @@ impl Case<'_> {
                 Ok(true)
             }
             several => Err(Trouble::Unavailable(
-                std::time::Duration::from_secs(300),
+                std::time::Duration::from_mins(5),
                 format!(
                     "RingCX has {} agents that could be the one whose creation was not answered; link one with `ringcx-scim \
                      import`, or delete the others.",

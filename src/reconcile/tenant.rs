@@ -32,7 +32,7 @@ pub struct Tenant {
     /// The way to RingCX.
     pub ringcx: RingCx,
     known: RwLock<Option<Arc<Known>>>,
-    extensions: Mutex<Option<(Instant, Arc<BTreeMap<String, RcUserId>>)>>,
+    extensions: Mutex<Option<(Instant, Extensions)>>,
     /// Held while the account is read as a whole.
     pub(super) reading: Mutex<()>,
 }
@@ -48,8 +48,11 @@ pub struct Known {
     pub external_id_source: Option<ExternalIdSource>,
 }
 
+/// The RingCentral extensions by folded e-mail address.
+type Extensions = Arc<BTreeMap<String, RcUserId>>;
+
 /// How long the list of RingCentral extensions is believed.
-const EXTENSIONS_LIVE: Duration = Duration::from_secs(600);
+const EXTENSIONS_LIVE: Duration = Duration::from_mins(10);
 
 impl Tenant {
     /// A tenant that has not met RingCX in this process.
@@ -103,10 +106,7 @@ impl Tenant {
     }
 
     /// The RingCentral extensions by folded e-mail address; an address that two of them share is nobody's.
-    pub(super) async fn extensions_by_email(
-        &self,
-        calls: &Calls,
-    ) -> Result<Arc<BTreeMap<String, RcUserId>>, upstream::Error> {
+    pub(super) async fn extensions_by_email(&self, calls: &Calls) -> Result<Extensions, upstream::Error> {
         let mut cached = self.extensions.lock().await;
         if let Some((read, directory)) = cached.as_ref()
             && read.elapsed() < EXTENSIONS_LIVE

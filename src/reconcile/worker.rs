@@ -15,7 +15,7 @@ use crate::store::{self, audit, jobs, journal, leases, revisions};
 const AT_ONCE: usize = 8;
 
 /// How long finished revisions and journal rows are kept: long enough for every client that may still ask.
-const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(7 * 24);
 
 /// The lease under which one replica seals audit records.
 const SEALER: &str = "audit-sealer";
@@ -156,7 +156,7 @@ impl Reconciler {
 
     async fn seal(&self) -> Result<(), store::Error> {
         let (owner, now) = (Arc::clone(&self.owner), self.clock.now());
-        if !self.store.read(|tx| audit::has_unsealed(tx)).await? {
+        if !self.store.read(audit::has_unsealed).await? {
             return Ok(());
         }
         self.store

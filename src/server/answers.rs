@@ -90,11 +90,18 @@ pub(super) fn group(base: &str, found: &FoundGroup, projection: &Projection, ty:
 pub(super) fn list(total: u64, start_index: u64, resources: &[String]) -> String {
     let size: usize = resources.iter().map(String::len).sum();
     let mut text = String::with_capacity(size + resources.len() + 160);
-    text.push_str(&format!(
-        r#"{{"schemas":["{}"],"totalResults":{total},"startIndex":{start_index},"itemsPerPage":{},"Resources":["#,
-        urn::LIST_RESPONSE,
-        resources.len()
-    ));
+    let shown = resources.len();
+    text.push_str(r#"{"schemas":[""#);
+    text.push_str(urn::LIST_RESPONSE);
+    for (name, number) in [
+        ("\"],\"totalResults\":", total),
+        (",\"startIndex\":", start_index),
+        (",\"itemsPerPage\":", shown as u64),
+    ] {
+        text.push_str(name);
+        text.push_str(&number.to_string());
+    }
+    text.push_str(",\"Resources\":[");
     text.push_str(&resources.join(","));
     text.push_str("]}");
     text

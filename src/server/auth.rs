@@ -17,7 +17,7 @@ use crate::store::tokens::{self, Token};
 const BELIEVED: Duration = Duration::from_secs(3);
 
 /// How often the time of last use is written.
-const TOUCH: Duration = Duration::from_secs(60);
+const TOUCH: Duration = Duration::from_mins(1);
 
 /// Tokens that are remembered, at most.
 const REMEMBERED: usize = 1000;

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::App;
+use crate::domain::TenantId;
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> Json<Value> {
@@ -15,12 +16,8 @@ pub(super) async fn alive() -> Json<Value> {
 /// `GET /readyz`: the store answers, and every tenant has met RingCX. Names what is missing; holds no secrets.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
     let store = app.store.ping().await.is_ok();
-    let mut waiting: Vec<&str> = app
-        .tenants
-        .keys()
-        .filter(|tenant| !app.reconciler.ready(tenant))
-        .map(|tenant| tenant.as_str())
-        .collect();
+    let mut waiting: Vec<&str> =
+        app.tenants.keys().filter(|tenant| !app.reconciler.ready(tenant)).map(TenantId::as_str).collect();
     waiting.sort_unstable();
     let ready = store && waiting.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

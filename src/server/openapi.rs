@@ -88,7 +88,7 @@ fn collection(ty: &ResourceType) -> Value {
         ty.name,
         &[(201, "Created", Some(reference(ty.name)))],
     );
-    insert(&mut create, "requestBody", body(reference(ty.name)));
+    insert(&mut create, "requestBody", body(&reference(ty.name)));
     json!({"get": list, "post": create})
 }
 
@@ -96,10 +96,10 @@ fn single(ty: &ResourceType) -> Value {
     let shown = [(200, "The resource", Some(reference(ty.name)))];
     let get = operation(&format!("Read a {}", ty.name), "read", ty.name, &shown);
     let mut put = operation(&format!("Replace a {}", ty.name), "replace", ty.name, &shown);
-    insert(&mut put, "requestBody", body(reference(ty.name)));
+    insert(&mut put, "requestBody", body(&reference(ty.name)));
     let patched = [(200, "The resource", Some(reference(ty.name))), (204, "Done", None)];
     let mut patch = operation(&format!("Change a {}", ty.name), "patch", ty.name, &patched);
-    insert(&mut patch, "requestBody", body(reference("PatchOp")));
+    insert(&mut patch, "requestBody", body(&reference("PatchOp")));
     let delete = operation(&format!("Delete a {}", ty.name), "delete", ty.name, &[(204, "Deleted", None)]);
     json!({"parameters": [id_parameter()], "get": get, "put": put, "patch": patch, "delete": delete})
 }
@@ -132,7 +132,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-fn body(schema: Value) -> Value {
+fn body(schema: &Value) -> Value {
     json!({"required": true, "content": {"application/scim+json": {"schema": schema}, "application/json": {"schema": schema}}})
 }
 

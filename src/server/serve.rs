@@ -61,7 +61,7 @@ async fn reload(
         match config.reload_from_pem_file(&cert, &key).await {
             Ok(()) => tracing::info!("the certificate was read again"),
             Err(error) => {
-                tracing::error!(%error, "the new certificate cannot be used; the old one stays in use")
+                tracing::error!(%error, "the new certificate cannot be used; the old one stays in use");
             }
         }
     }

@@ -3,6 +3,8 @@
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// What every token begins with, so that scanners for leaked secrets know it.
 pub const PREFIX: &str = "rcxscim_";
 
@@ -37,10 +39,6 @@ fn checksum(body: &str) -> String {
     hex(&Sha256::digest(body.as_bytes())).chars().take(8).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -54,9 +52,9 @@ mod tests {
         assert!(is_well_formed(token));
         assert_eq!(hash(token), stored);
         assert_ne!(mint().unwrap().1, stored);
-        let typo = format!("{}{}", &token[..token.len() - 1], if token.ends_with('0') { '1' } else { '0' });
-        for wrong in ["", "rcxscim_", "rcxscim_abc", &token[..70], &typo, &token.replace("rcxscim", "other")]
-        {
+        let (head, last) = token.split_at(token.len() - 1);
+        let typo = format!("{head}{}", if last == "0" { '1' } else { '0' });
+        for wrong in ["", "rcxscim_", "rcxscim_abc", head, &typo, &token.replace("rcxscim", "other")] {
             assert!(!is_well_formed(wrong), "{wrong}");
         }
     }

@@ -150,7 +150,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_minute_sees_more_than_the_rate_and_one_bucket() {
         let budget = LocalBudget::new(100);
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         let mut sent = 0;
         while budget.acquire(Lane::Update, Some(end)).await.is_ok() {
             sent += 1;

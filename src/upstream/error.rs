@@ -175,7 +175,7 @@ fn rejected(raw: &Raw<'_>, text: &str) -> Error {
         .collect();
     let mut message = short(&reason(raw, text));
     for (attribute, why) in &validation {
-        message.push_str(&format!(" {attribute}: {}", short(why)));
+        message = format!("{message} {attribute}: {}", short(why));
     }
     Error::Rejected { message, validation }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Span;
+use crate::hex::hex;
 
 /// How a tenant reaches RingCX.
 #[derive(Clone, Debug, Deserialize)]
@@ -107,7 +108,7 @@ impl PlatformSettings {
 /// The name of the budget that a credential uses: tenants with the same one share it. Not reversible.
 pub(super) fn identity(base_url: &str, secret: &str) -> String {
     let digest = Sha256::digest(format!("{base_url}\n{secret}").as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest.first_chunk::<8>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 
 fn check_url(url: &str) -> Vec<(&'static str, String)> {

@@ -19,10 +19,10 @@ use super::transport::Wire;
 use crate::clock::Clock;
 
 /// Lifetime of a RingCX token whose end cannot be read: five minutes.
-const LIFE: Duration = Duration::from_secs(300);
+const LIFE: Duration = Duration::from_mins(5);
 
 /// How long before its end a token is renewed; a fifth of its life when that is shorter.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// How the bridge proves who it is.
 pub(super) enum Credential {
@@ -188,14 +188,14 @@ impl Tokens {
         held.generation += 1;
         held.refresh = text("refreshToken").map(SecretString::from);
         let token = SecretString::from(access);
-        held.access = Some(Access { token: token.clone(), renew_at: now + (life - margin) });
+        held.access = Some(Access { token: token.clone(), renew_at: now + life.saturating_sub(margin) });
         Ok(Proof::Bearer(token, held.generation))
     }
 
     /// Counts an exchange or a refresh; beyond what RingCX allows, says how long to wait.
     fn count(&self, held: &mut Held) -> Result<(), Error> {
         let now = Instant::now();
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         while held.sent.front().is_some_and(|at| now.duration_since(*at) >= minute) {
             held.sent.pop_front();
         }

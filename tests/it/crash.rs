@@ -58,7 +58,7 @@ async fn send(method: reqwest::Method, url: &str, token: &str, body: Option<&Val
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(60) {
+    while begun.elapsed() < Duration::from_mins(1) {
         if let Some(found) = look().await {
             return found;
         }

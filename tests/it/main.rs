@@ -1,5 +1,15 @@
 //! Whole-system tests: one binary, a module per topic. Start reading in `support`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it saw"
+)]
 
+mod contract;
 mod crash;
 mod life;
 mod support;

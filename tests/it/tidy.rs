@@ -105,7 +105,7 @@ fn references(name: &str, text: &str) -> Vec<(usize, String)> {
     let text = without_comments(text);
     // `super` in `src/a/b.rs` is `a`, in `src/a/mod.rs` the crate.
     let depth = name.split('/').count() - if name.ends_with("/mod.rs") { 2 } else { 1 };
-    let climbing = format!("{}", "super::".repeat(depth));
+    let climbing = "super::".repeat(depth);
     let mut found = Vec::new();
     for (needle, prefix) in
         [("crate::", ""), (climbing.as_str(), "")].into_iter().chain(CRATES.iter().map(|name| (*name, *name)))

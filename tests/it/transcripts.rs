@@ -202,10 +202,10 @@ fn pick(body: &Value, pointer: &str) -> Option<Value> {
 fn fill(value: &Value, saved: &BTreeMap<String, Value>) -> Value {
     match value {
         Value::String(text) => {
-            if let Some(whole) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
-                if let Some(found) = saved.get(whole) {
-                    return found.clone();
-                }
+            if let Some(whole) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+                && let Some(found) = saved.get(whole)
+            {
+                return found.clone();
             }
             let mut text = text.clone();
             for (name, found) in saved {

@@ -147,7 +147,7 @@ impl World {
         }
         for (group, fields) in seed.agents {
             let id = fields.get("agentId").and_then(Value::as_i64).unwrap_or_else(|| self.fresh_id());
-            let mut whole = self.usual_agent(id);
+            let mut whole = Self::usual_agent(id);
             whole.extend(fields);
             self.agents.insert(
                 id,
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// Every field of an agent with its usual value.
-    pub(crate) fn usual_agent(&self, id: i64) -> Map<String, Value> {
+    pub(crate) fn usual_agent(id: i64) -> Map<String, Value> {
         let mut agent = Map::new();
         let mut set = |name: &str, value: Value| agent.insert(name.to_owned(), value);
         set("agentId", json!(id));

@@ -142,7 +142,7 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     let (username, password) = (username.to_owned(), text("password").map(str::to_owned));
     let id = world.fresh_id();
     let mut agent =
-        Agent { group, fields: world.usual_agent(id), associations: Map::new(), password, deleted: false };
+        Agent { group, fields: World::usual_agent(id), associations: Map::new(), password, deleted: false };
     lay_over(&mut agent, body, false);
     let rewrite =
         world.knobs.username_rewrite == "always" || (world.knobs.username_rewrite == "linked_only" && linked);
@@ -256,7 +256,7 @@ pub(crate) fn update(world: &mut World, req: &Req) -> Answer {
     });
     let Some((id, agent)) = found else { return Answer::not_found() };
     let Some(body) = req.body.as_object() else { return Answer::invalid("body", "is not an object") };
-    match put(world, id, agent, body, by_path.then_some(target)) {
+    match put(world, id, &agent, body, by_path.then_some(target)) {
         Ok(agent) => Answer::ok(&detail(world, id, &agent)),
         Err(refused) => refused,
     }
@@ -282,7 +282,7 @@ pub(crate) fn update_many(world: &mut World, req: &Req) -> Answer {
             }
             continue;
         };
-        match put(world, id, agent, body, moves.then_some(target)) {
+        match put(world, id, &agent, body, moves.then_some(target)) {
             Ok(agent) => shown.push(detail(world, id, &agent)),
             Err(refused) if world.knobs.bulk_put == "atomic" => return refused,
             Err(_) => {}
@@ -295,7 +295,7 @@ pub(crate) fn update_many(world: &mut World, req: &Req) -> Answer {
 fn put(
     world: &mut World,
     id: i64,
-    old: Agent,
+    old: &Agent,
     body: &Map<String, Value>,
     moved: Option<i64>,
 ) -> Result<Agent, Answer> {
@@ -310,7 +310,7 @@ fn put(
     let mut agent = old.clone();
     if world.knobs.put_mode == "replace" {
         let created = old.fields.get("createdOn").cloned();
-        agent.fields = world.usual_agent(id);
+        agent.fields = World::usual_agent(id);
         agent.fields.insert("createdOn".to_owned(), created.unwrap_or_default());
     }
     lay_over(&mut agent, body, world.knobs.null_put_clears == "yes");
@@ -319,7 +319,7 @@ fn put(
             agent.fields.insert(name.to_owned(), old.fields.get(name).cloned().unwrap_or_default());
         }
     }
-    rename(world, id, &old, &mut agent)?;
+    rename(world, id, old, &mut agent)?;
     repassword(world, body, &mut agent)?;
     let wished = match world.knobs.move_mode.as_str() {
         "body_agentgroup_id" => body_group(body),

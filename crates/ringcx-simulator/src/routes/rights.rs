@@ -36,7 +36,7 @@ pub(crate) fn assigned(world: &mut World, req: &Req) -> Answer {
 pub(crate) fn aggregated(world: &mut World, req: &Req) -> Answer {
     let user = req.id("userId");
     let first = world.docs.iter().find(|(_, doc)| doc.holders.contains(&user));
-    let merged = first.map(|(id, doc)| document(world, *id, doc, user)).unwrap_or_else(|| json!({}));
+    let merged = first.map_or_else(|| json!({}), |(id, doc)| document(world, *id, doc, user));
     Answer::ok(&json!({ (world.seed.account_id.as_str()): merged }))
 }
 
