@@ -28,7 +28,8 @@ impl Reconciler {
         };
         let name = group_keys(&super::work::parse(&group.body)?).display_name;
         match self.agent_group_named(tenant, &name, job).await {
-            Ok((agent_group, ours)) => {
+            Ok(None) => self.finish_job(job).await,
+            Ok(Some((agent_group, ours))) => {
                 let (of, id, now) = (tenant.id.clone(), id.clone(), self.clock.now());
                 self.store
                     .write(move |tx| {
@@ -52,19 +53,22 @@ impl Reconciler {
         }
     }
 
-    /// The agent group of this name, from a fresh list, else a new one; the list also finds one whose creation was not answered.
+    /// The agent group of this name, from a fresh list, else a new one where the tenant wants that; the list also finds one whose creation was not answered.
     async fn agent_group_named(
         &self,
         tenant: &Arc<Tenant>,
         name: &str,
         job: &jobs::Job,
-    ) -> Result<(AgentGroupId, bool), upstream::Error> {
+    ) -> Result<Option<(AgentGroupId, bool)>, upstream::Error> {
         let calls = tenant.ringcx.calls(Lane::Create, None);
         let listed = calls.agent_groups().await?;
         if let Ok(id) = group_named(name, &listed) {
             let found = listed.into_iter().find(|group| group.id == id);
             let made = self.remember(tenant, found).await;
-            return made.map(|()| (id, false)).map_err(|error| unavailable(&error));
+            return made.map(|()| Some((id, false))).map_err(|error| unavailable(&error));
+        }
+        if !tenant.policy.auto_create_agent_groups {
+            return Ok(None);
         }
         let entry = journal::Entry {
             id: self.ids.next().to_string(),
@@ -98,7 +102,7 @@ impl Reconciler {
         let made = made?;
         let id = made.id;
         self.remember(tenant, Some(made)).await.map_err(|error| unavailable(&error))?;
-        Ok((id, true))
+        Ok(Some((id, true)))
     }
 
     async fn remember(&self, tenant: &Tenant, group: Option<AgentGroup>) -> Result<(), store::Error> {

@@ -88,7 +88,7 @@ impl Reconciler {
                     },
                     now,
                 )?;
-                let makes_group = of.policy.auto_create_agent_groups
+                let makes_group = (of.policy.auto_create_agent_groups || of.known().is_none())
                     && linked.is_none()
                     && !grant::is_spoken_for(&spoken_for, &of.policy, &of.mappings);
                 if makes_group {
@@ -228,6 +228,7 @@ impl Reconciler {
                         &audit::Record { detail: detail.to_string(), ..record.clone() },
                     )?;
                     enqueue(tx, &of, &standing(&group, &base), &moved, now, now + debounce)?;
+                    enqueue_all_if_regranted(tx, &of, &group, &base, now)?;
                 }
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
             })
@@ -336,6 +337,31 @@ fn sort_out(tx: &mut Tx<'_>, tenant: &Tenant, wanted: &[Member], moved: &mut Mov
     Ok(sorted)
 }
 
+/// One job for each member when a new name or external id makes the group give something else.
+fn enqueue_all_if_regranted(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    before: &groups::Group,
+    base: &Resource,
+    now: jiff::Timestamp,
+) -> Result<(), Error> {
+    let Some(after) = groups::get(tx, &tenant.id, &before.id)? else { return Ok(()) };
+    let body = parse(&after)?;
+    if gives(tenant, &standing(before, base)) == gives(tenant, &standing(&after, &body)) {
+        return Ok(());
+    }
+    for member in members::ids(tx, &tenant.id, &before.id)? {
+        jobs::enqueue(tx, &tenant.id, &PersonId::from(member), Lane::Revoke, now, now)?;
+    }
+    Ok(())
+}
+
+/// What membership of a group gives.
+fn gives(tenant: &Tenant, group: &Membership) -> GroupGrants {
+    let docs = tenant.known().map(|known| known.directory.rights_docs.clone()).unwrap_or_default();
+    grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs)
+}
+
 /// One job for each person whom the change can affect in RingCX; none when the group gives nothing.
 fn enqueue(
     tx: &mut Tx<'_>,
@@ -345,9 +371,9 @@ fn enqueue(
     now: jiff::Timestamp,
     later: jiff::Timestamp,
 ) -> Result<(), Error> {
-    let docs = tenant.known().map(|known| known.directory.rights_docs.clone()).unwrap_or_default();
-    let grants = grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs);
-    if grants == GroupGrants::default() {
+    let grants = gives(tenant, group);
+    // Before first contact nobody can say what a name means, so everybody is looked at then.
+    if grants == GroupGrants::default() && tenant.known().is_some() {
         return Ok(());
     }
     let gives_power = !grants.roles.is_empty() || !grants.rights_docs.is_empty();

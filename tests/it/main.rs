@@ -13,6 +13,7 @@ mod admins;
 mod contract;
 mod crash;
 mod faults;
+mod http;
 mod life;
 mod rules;
 mod support;

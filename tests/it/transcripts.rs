@@ -35,24 +35,37 @@ async fn okta_import_pages_are_stable() {
     hold("okta-import-paging").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_replays_hold_on_postgresql() {
+    for name in ["entra-replay-default", "okta-aiw-put", "okta-oin-patch"] {
+        let Some(url) = crate::support::postgres_database().await else { return };
+        hold_on(name, Profile::Friendly, &url).await;
+    }
+}
+
 async fn hold(name: &str) {
+    for profile in PROFILES {
+        hold_on(name, profile, "sqlite::memory:").await;
+    }
+}
+
+async fn hold_on(name: &str, profile: Profile, store_url: &str) {
     let path = format!("{}/tests/idp/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let script: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for profile in PROFILES {
-        let tenant = &script["tenant"];
-        let setup = Setup {
-            profile,
-            compatibility: tenant["compatibility"].as_str().unwrap().parse().unwrap(),
-            policy: tenant["policy"].clone(),
-            groups: tenant["group"].clone(),
-            ..Setup::default()
-        };
-        let bridge = TestBridge::start(setup).await;
-        let mut saved = BTreeMap::from([("base".to_owned(), json!(bridge.base))]);
-        for step in script["steps"].as_array().unwrap() {
-            let place = format!("{name}, {profile:?}, {}", step["does"].as_str().unwrap());
-            one(&bridge, &script, step, &mut saved, &place).await;
-        }
+    let tenant = &script["tenant"];
+    let setup = Setup {
+        profile,
+        compatibility: tenant["compatibility"].as_str().unwrap().parse().unwrap(),
+        policy: tenant["policy"].clone(),
+        groups: tenant["group"].clone(),
+        store_url: store_url.to_owned(),
+        ..Setup::default()
+    };
+    let bridge = TestBridge::start(setup).await;
+    let mut saved = BTreeMap::from([("base".to_owned(), json!(bridge.base))]);
+    for step in script["steps"].as_array().unwrap() {
+        let place = format!("{name}, {profile:?}, {}", step["does"].as_str().unwrap());
+        one(&bridge, &script, step, &mut saved, &place).await;
     }
 }
 

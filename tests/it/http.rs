@@ -1,0 +1,193 @@
+//! The server as a client sees it: callers, bodies, errors, versions, pages.
+
+use serde_json::{Value, json};
+
+use crate::support::{Setup, TestBridge};
+
+async fn bridge() -> TestBridge {
+    TestBridge::start(Setup::default()).await
+}
+
+/// A request with exactly these headers.
+async fn raw(
+    bridge: &TestBridge,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> (u16, Value, String) {
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    let client = reqwest::Client::new();
+    let root = bridge.base.trim_end_matches("/scim/v2");
+    let mut request = client.request(method.parse().unwrap(), format!("{root}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if let Some(body) = body {
+        request = request.body(body.to_owned());
+    }
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let kind = response
+        .headers()
+        .get("content-type")
+        .map(|kind| kind.to_str().unwrap().to_owned())
+        .unwrap_or_default();
+    assert!(response.headers().contains_key("x-request-id"), "{path}");
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default(), kind)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_errors_are_scim_json() {
+    let bridge = bridge().await;
+    let token = format!("Bearer {}", bridge.token);
+    let auth = ("authorization", token.as_str());
+    let json = ("content-type", "application/scim+json");
+    let large = format!(r#"{{"userName":"{}"}}"#, "x".repeat(2_000_000));
+    let cases: Vec<(u16, &str, &str, Vec<(&str, &str)>, Option<&str>)> = vec![
+        (401, "GET", "/scim/v2/Users", vec![], None),
+        (401, "GET", "/scim/v2/Users", vec![("authorization", "Bearer wrong")], None),
+        (401, "GET", "/scim/v2/Nothing", vec![], None),
+        (404, "GET", "/scim/v2/Nothing", vec![auth], None),
+        (404, "GET", "/", vec![], None),
+        (404, "GET", "/scim/v2/Users/none", vec![auth], None),
+        (
+            404,
+            "PATCH",
+            "/scim/v2/Groups/none",
+            vec![auth, json],
+            Some(r#"{"Operations":[{"op":"remove","path":"members"}]}"#),
+        ),
+        (405, "DELETE", "/scim/v2/Users", vec![auth], None),
+        (400, "POST", "/scim/v2/Users", vec![auth, json], Some("{")),
+        (400, "POST", "/scim/v2/Users", vec![auth, json], Some("[]")),
+        (400, "POST", "/scim/v2/Users", vec![auth, json], Some("{}")),
+        (400, "GET", "/scim/v2/Users?filter=userName%20eq", vec![auth], None),
+        (400, "GET", "/scim/v2/Users?filter=password%20eq%20%22x%22", vec![auth], None),
+        (400, "GET", "/scim/v2/Users?count=many", vec![auth], None),
+        (413, "POST", "/scim/v2/Users", vec![auth, json], Some(&large)),
+        (415, "POST", "/scim/v2/Users", vec![auth, ("content-type", "text/csv")], Some("a,b")),
+    ];
+    for (status, method, path, headers, body) in cases {
+        let (got, answer, kind) = raw(&bridge, method, path, &headers, body).await;
+        assert_eq!(got, status, "{method} {path}: {answer}");
+        assert_eq!(kind, "application/scim+json", "{method} {path}");
+        assert_eq!(
+            answer["schemas"],
+            json!(["urn:ietf:params:scim:api:messages:2.0:Error"]),
+            "{method} {path}"
+        );
+        assert_eq!(answer["status"], status.to_string(), "{method} {path}");
+        assert!(!answer["detail"].as_str().unwrap().is_empty(), "{method} {path}");
+        assert!(!answer.to_string().contains("xxxxxxxx"), "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_paths_and_media_types_are_read_as_clients_send_them() {
+    let bridge = bridge().await;
+    let bare = bridge.token.clone();
+    let body = r#"{"userName":"jo@example.com"}"#;
+    for header in [bare.clone(), format!("Bearer {bare}"), format!("bearer {bare}")] {
+        let (status, ..) = raw(&bridge, "GET", "/scim/v2/Users", &[("authorization", &header)], None).await;
+        assert_eq!(status, 200);
+    }
+    let auth = ("authorization", bare.as_str());
+    for path in [
+        "/scim/v2//Users",
+        "/scim/v2/Users/",
+        "//scim/v2/Users",
+        "/scim/v2/Users?aadOptscim062020",
+        "/scim/v2/Users?aadOptscim062020&count=1",
+    ] {
+        assert_eq!(raw(&bridge, "GET", path, &[auth], None).await.0, 200, "{path}");
+    }
+    let flagged = "/scim/v2/Users?aadOptscim062020?filter=userName%20eq%20%22nobody%22";
+    assert_eq!(raw(&bridge, "GET", flagged, &[auth], None).await.1["totalResults"], 0);
+    let kinds =
+        ["application/json", "application/scim+json; charset=utf-8", "application/json;charset=UTF-8"];
+    for (n, kind) in kinds.into_iter().enumerate() {
+        let body = body.replace("jo@", &format!("jo{n}@"));
+        let headers = [auth, ("content-type", kind), ("accept", "application/scim+json; charset=utf-8")];
+        assert_eq!(raw(&bridge, "POST", "/scim/v2/Users", &headers, Some(&body)).await.0, 201, "{kind}");
+    }
+    let (status, answer, _) = raw(&bridge, "GET", "/emea/scim/v2/Users", &[auth], None).await;
+    assert_eq!(status, 401, "a token of another tenant is no token: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_guard_reads_and_writes() {
+    let bridge = bridge().await;
+    let (id, _) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let url = format!("/Users/{id}");
+    let first = bridge.send("GET", &url, None).await;
+    let etag = first.headers["etag"].clone();
+    assert_eq!(first.body["meta"]["version"], etag);
+    let with = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    assert_eq!(bridge.send_with("GET", &url, None, &with("if-none-match", &etag)).await.status, 304);
+    let title = json!({"Operations": [{"op": "replace", "path": "title", "value": "Lead"}]});
+    let stale = bridge.send_with("PATCH", &url, Some(&title), &with("if-match", "W/\"99\"")).await;
+    assert_eq!(stale.status, 412, "{}", stale.text);
+    assert_eq!(bridge.send_with("PATCH", &url, Some(&title), &with("if-match", &etag)).await.status, 200);
+    assert_eq!(bridge.send_with("DELETE", &url, None, &with("if-match", &etag)).await.status, 412);
+    let second = bridge.send("GET", &url, None).await.headers["etag"].clone();
+    assert_ne!(etag, second);
+    let group = json!({"displayName": "G", "members": [{"value": id}]});
+    assert_eq!(bridge.send("POST", "/Groups", Some(&group)).await.status, 201);
+    assert_ne!(bridge.send("GET", &url, None).await.headers["etag"], second, "a new group is a new version");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn projections_and_discovery_follow_the_schema() {
+    let bridge = bridge().await;
+    let (id, _) = bridge
+        .create(json!({"userName": "jo@example.com", "title": "x", "emails": [{"value": "jo@example.com"}]}))
+        .await;
+    let only = bridge.send("GET", &format!("/Users/{id}?attributes=emails.value"), None).await.body;
+    assert_eq!(only["emails"][0]["value"], "jo@example.com");
+    assert!(only.get("userName").is_none() && only.get("title").is_none() && only.get("id").is_some());
+    let without =
+        bridge.send("GET", &format!("/Users/{id}?excludedAttributes=title,groups"), None).await.body;
+    assert!(without.get("title").is_none() && without.get("userName").is_some());
+    for path in ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas"] {
+        assert_eq!(bridge.send("GET", path, None).await.status, 200, "{path}");
+    }
+    let schema =
+        bridge.send("GET", "/Schemas/urn:ietf:params:scim:schemas:extension:ringcx:2.0:User", None).await;
+    assert_eq!(schema.status, 200, "{}", schema.text);
+    assert_eq!(bridge.send("GET", "/Schemas/urn:none", None).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rename_of_a_group_reaches_its_members_when_it_gives_something_else() {
+    let setup =
+        Setup { groups: json!([{"match": "Agents UK", "agent_group": "UK Agents"}]), ..Setup::default() };
+    let bridge = TestBridge::start(setup).await;
+    let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let group = json!({"displayName": "Whatever", "members": [{"value": id}]});
+    let group = bridge.send("POST", "/Groups", Some(&group)).await.body["id"].as_str().unwrap().to_owned();
+    bridge.run_jobs().await;
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1000);
+    let rename =
+        |name: &str| json!({"Operations": [{"op": "replace", "path": "displayName", "value": name}]});
+    assert_eq!(
+        bridge.send("PATCH", &format!("/Groups/{group}"), Some(&rename("Agents UK"))).await.status,
+        204
+    );
+    bridge.run_jobs().await;
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1001);
+    assert_eq!(
+        bridge.send("PATCH", &format!("/Groups/{group}"), Some(&rename("Something Else"))).await.status,
+        204
+    );
+    bridge.run_jobs().await;
+    assert_eq!(
+        bridge.ringcx.agent(agent).unwrap()["agentGroupId"],
+        1001,
+        "once matched, a rename moves nobody"
+    );
+    let taken = bridge.send("POST", "/Groups", Some(&json!({"displayName": "something else"}))).await;
+    assert_eq!((taken.status, &taken.body["scimType"]), (409, &json!("uniqueness")));
+}
