@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::intent::etag_fits;
+use super::accept::etag_fits;
 use super::{Error, Reconciler, Tenant};
 use crate::domain::answer;
 use crate::domain::desired::group_named;

@@ -7,24 +7,22 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::accept;
 use super::settle::Outcome;
 use super::tenant::{Known, Tenant};
-use super::work::{self, Loaded, parse};
-use super::{Error, Reconciler, digest, matching, report};
-use crate::domain::answer::{self, Provisioning, stored_user};
-use crate::domain::desired::{self, Desired, check_names};
-use crate::domain::link::Link;
-use crate::domain::person::{self, user_keys};
-use crate::domain::policy::Rename;
+use super::work::parse;
+use super::{Error, Reconciler, report};
+use crate::domain::answer::{Provisioning, stored_user};
+use crate::domain::desired::check_names;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::patch::{self, PatchOp};
 use crate::scim::{self, Resource, check, schema};
 use crate::store::revisions::{self, Kind, NewRevision};
-use crate::store::{Tx, audit, jobs, journal, links, members, names, people};
+use crate::store::{audit, jobs, people};
 use crate::upstream::Lane;
 
 /// A write that is durable.
-enum Accepted {
+pub(super) enum Accepted {
     /// Confirmed already.
     Now(PersonId),
     /// Confirmed when this revision is.
@@ -34,7 +32,7 @@ enum Accepted {
 }
 
 /// How a write changes a person.
-enum Change {
+pub(super) enum Change {
     Put(Value),
     Patch(PatchOp),
 }
@@ -62,7 +60,7 @@ impl Reconciler {
             .store
             .write(move |tx| {
                 audit::append(tx, &of.id, &record)?;
-                accept_create(tx, &of, &known, &fresh, &new, &by, now)
+                accept::create(tx, &of, &known, &fresh, &new, &by, now)
             })
             .await?;
         self.conclude(tenant, accepted, deadline, tenant.policy.async_create).await
@@ -130,7 +128,7 @@ impl Reconciler {
         let accepted = self
             .store
             .write(move |tx| {
-                let loaded = lock(tx, &of.id, &id, if_match.as_deref())?;
+                let loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
                 if let Some(waiting) = loaded.waiting.iter().find(|it| it.kind == Kind::Delete) {
                     return Ok(Accepted::Waits(id.clone(), waiting.seq));
                 }
@@ -180,15 +178,17 @@ impl Reconciler {
         let accepted = self
             .store
             .write(move |tx| {
-                let loaded = lock(tx, &of.id, &id, if_match.as_deref())?;
+                let loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
                 if loaded.waiting.iter().any(|it| it.kind == Kind::Delete) {
-                    return Err(missing(&id));
+                    return Err(accept::missing(&id));
                 }
-                let base = base_of(&loaded)?;
+                let base = accept::base_of(&loaded)?;
                 let user = apply(&of, &base, &change)?;
-                let accepted = accept_change(tx, &of, &known, &loaded, &base, &user, &change, &by, now)?;
-                let record = audit::Record { detail: fields_changed(&base, &user), ..record.clone() };
-                audit::append(tx, &of.id, &record)?;
+                let accepted = accept::change(tx, &of, &known, &loaded, &base, &user, &change, &by, now)?;
+                if user != base {
+                    let record = audit::Record { detail: fields_changed(&base, &user), ..record.clone() };
+                    audit::append(tx, &of.id, &record)?;
+                }
                 Ok(accepted)
             })
             .await?;
@@ -198,8 +198,8 @@ impl Reconciler {
     /// The resource as it would be, to see which names it uses.
     async fn draft(&self, tenant: &Arc<Tenant>, id: &PersonId, change: &Change) -> Result<Resource, Error> {
         let loaded = self.load(tenant, id).await?.filter(|it| it.person.deleted.is_none());
-        let loaded = loaded.ok_or_else(|| missing(id))?;
-        apply(tenant, &base_of(&loaded)?, change)
+        let loaded = loaded.ok_or_else(|| accept::missing(id))?;
+        apply(tenant, &accept::base_of(&loaded)?, change)
     }
 
     /// What is known of the account, read again when `user` names something that is not.
@@ -230,212 +230,6 @@ impl Reconciler {
     }
 }
 
-fn accept_create(
-    tx: &mut Tx<'_>,
-    tenant: &Tenant,
-    known: &Known,
-    id: &PersonId,
-    user: &Resource,
-    by: &Actor,
-    now: jiff::Timestamp,
-) -> Result<Accepted, Error> {
-    let keys = user_keys(user);
-    if let Some(holder) =
-        names::claim(tx, &tenant.id, names::Kind::UserName, &keys.user_name_key, id.as_str())?
-    {
-        return rejoin(tx, tenant, &PersonId::from(holder), user, by, now);
-    }
-    claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), id)?;
-    let link = matching::adopt(tx, tenant, user, &keys)?;
-    let wish = wish_of(tenant, known, user, &link, &[])?;
-    let digests = digest::of(&wish, &link, &tenant.policy);
-    let waits = digests.agent.is_some() || digests.admin.is_some();
-    let state = if waits { Provisioning::Pending } else { report::state_of(&wish, &link, false) };
-    let answer = stored_user(id, user, &link, state, None);
-    people::insert(
-        tx,
-        &tenant.id,
-        id,
-        &people::Shown {
-            body: &user.to_json(),
-            answer: &answer,
-            keys: &keys,
-            state,
-            last_error: None,
-            suspended: false,
-        },
-        now,
-    )?;
-    links::save(tx, &tenant.id, id, &link, now)?;
-    if !waits {
-        return Ok(Accepted::Now(id.clone()));
-    }
-    let new = NewRevision { kind: Kind::Create, change: &Value::Null, body: &user.to_json(), by, now };
-    let seq = revisions::append(tx, &tenant.id, id, &new)?;
-    jobs::enqueue(tx, &tenant.id, id, Lane::Create, now, now)?;
-    Ok(Accepted::Waits(id.clone(), seq))
-}
-
-/// A POST of a name in use: the same credential joins its own unfinished record, everybody else is told who holds it.
-fn rejoin(
-    tx: &mut Tx<'_>,
-    tenant: &Tenant,
-    holder: &PersonId,
-    user: &Resource,
-    by: &Actor,
-    now: jiff::Timestamp,
-) -> Result<Accepted, Error> {
-    let Some(person) = people::lock(tx, &tenant.id, holder)? else { return Err(in_use(user, holder, "")) };
-    let last = revisions::last_create(tx, &tenant.id, holder)?;
-    let unfinished = matches!(person.state, Provisioning::Pending | Provisioning::Error)
-        && last.as_ref().is_some_and(|it| it.outcome != Some(revisions::Outcome::Settled));
-    let Some(last) = last.filter(|it| unfinished && it.by.credential == by.credential) else {
-        let inactive = if parse(&person.body).is_ok_and(|user| report::shows_active(&user)) {
-            ""
-        } else {
-            ", who is inactive"
-        };
-        return Err(in_use(user, holder, inactive));
-    };
-    let keys = user_keys(user);
-    claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), holder)?;
-    let link = links::get(tx, &tenant.id, holder)?.unwrap_or_default();
-    let answer = stored_user(holder, user, &link, Provisioning::Pending, None);
-    people::confirm(
-        tx,
-        &tenant.id,
-        holder,
-        &people::Shown {
-            body: &user.to_json(),
-            answer: &answer,
-            keys: &keys,
-            state: Provisioning::Pending,
-            last_error: None,
-            suspended: false,
-        },
-        now,
-    )?;
-    let seq = if last.outcome.is_none() {
-        revisions::set_body(tx, &tenant.id, holder, last.seq, &user.to_json())?;
-        last.seq
-    } else {
-        let new = NewRevision { kind: Kind::Create, change: &Value::Null, body: &user.to_json(), by, now };
-        revisions::append(tx, &tenant.id, holder, &new)?
-    };
-    jobs::enqueue(tx, &tenant.id, holder, Lane::Create, now, now)?;
-    report::release_names(tx, &tenant.id, holder, user)?;
-    Ok(Accepted::Waits(holder.clone(), seq))
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a change is decided from all of these, and nothing else holds them together"
-)]
-fn accept_change(
-    tx: &mut Tx<'_>,
-    tenant: &Tenant,
-    known: &Known,
-    loaded: &Loaded,
-    base: &Resource,
-    user: &Resource,
-    change: &Change,
-    by: &Actor,
-    now: jiff::Timestamp,
-) -> Result<Accepted, Error> {
-    let id = &loaded.person.id;
-    if user == base && loaded.waiting.is_empty() && loaded.person.state != Provisioning::Error {
-        return Ok(Accepted::Now(id.clone()));
-    }
-    let (before, after) = (user_keys(base), user_keys(user));
-    if before.user_name_key != after.user_name_key {
-        refuse_rename(tenant, &before.user_name, &after.user_name)?;
-        if let Some(holder) =
-            names::claim(tx, &tenant.id, names::Kind::UserName, &after.user_name_key, id.as_str())?
-        {
-            return Err(in_use(user, &PersonId::from(holder), ""));
-        }
-    }
-    if before.external_id != after.external_id {
-        claim_external_id(tx, &tenant.id, after.external_id.as_deref(), id)?;
-    }
-    let terms = tenant.terms(known);
-    if touches_grants(base, user) {
-        check_names(user, &terms)?;
-    }
-    let wish = wish_of(tenant, known, user, &loaded.link, &loaded.memberships)?;
-    let digests = digest::of(&wish, &loaded.link, &tenant.policy);
-    let switched_on = person::is_active(user) && !person::is_active(base);
-    let effect = digests.agent != loaded.link.agent_applied
-        || digests.admin != loaded.link.admin_applied
-        || !loaded.unfinished.is_empty()
-        || (switched_on && loaded.person.suspended);
-    if !effect && loaded.waiting.is_empty() {
-        let state = report::state_of(&wish, &loaded.link, loaded.person.suspended);
-        let answer = stored_user(id, user, &loaded.link, state, None);
-        people::confirm(
-            tx,
-            &tenant.id,
-            id,
-            &people::Shown {
-                body: &user.to_json(),
-                answer: &answer,
-                keys: &after,
-                state,
-                last_error: None,
-                suspended: loaded.person.suspended,
-            },
-            now,
-        )?;
-        report::release_names(tx, &tenant.id, id, user)?;
-        return Ok(Accepted::Now(id.clone()));
-    }
-    let (kind, change) = match change {
-        Change::Put(body) => (Kind::Put, body.clone()),
-        Change::Patch(op) => (Kind::Patch, serde_json::from_str(&op.to_json()).unwrap_or_default()),
-    };
-    let new = NewRevision { kind, change: &change, body: &user.to_json(), by, now };
-    let seq = revisions::append(tx, &tenant.id, id, &new)?;
-    jobs::enqueue(tx, &tenant.id, id, lane(base, user), now, now)?;
-    Ok(Accepted::Waits(id.clone(), seq))
-}
-
-/// The person under lock, with everything that decides about them.
-fn lock(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, if_match: Option<&str>) -> Result<Loaded, Error> {
-    let person =
-        people::lock(tx, tenant, id)?.filter(|it| it.deleted.is_none()).ok_or_else(|| missing(id))?;
-    if let Some(wanted) = if_match {
-        let groups = members::groups_of_person(tx, tenant, id)?;
-        let current = answer::user_etag(person.version, &groups);
-        if !etag_fits(wanted, &current) {
-            return Err(Error::Scim(scim::Error::new(
-                412,
-                format!(
-                    "The user has changed since you read it; its version is now {current}. Read it again."
-                ),
-            )));
-        }
-    }
-    Ok(Loaded {
-        link: links::get(tx, tenant, id)?.unwrap_or_default(),
-        waiting: revisions::waiting(tx, tenant, id)?,
-        memberships: work::memberships(tx, tenant, id)?,
-        unfinished: journal::unfinished(tx, tenant, id)?,
-        person,
-    })
-}
-
-/// Whether a list of versions, or `*`, names the current one (RFC 9110 §13.1.1, compared weakly as RFC 7644 §3.14 has them).
-pub(super) fn etag_fits(wanted: &str, current: &str) -> bool {
-    let plain = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    wanted.split(',').any(|tag| tag.trim() == "*" || plain(tag) == plain(current))
-}
-
-/// The resource on which the next write builds: as the last waiting revision leaves it.
-fn base_of(loaded: &Loaded) -> Result<Resource, Error> {
-    let body = loaded.waiting.last().map_or(loaded.person.body.as_str(), |it| it.body.as_str());
-    Ok(parse(body)?)
-}
-
 fn apply(tenant: &Tenant, base: &Resource, change: &Change) -> Result<Resource, Error> {
     Ok(match change {
         Change::Put(body) => check::replace(&schema::USER, base, body.clone(), &tenant.rules)?,
@@ -449,58 +243,6 @@ fn apply(tenant: &Tenant, base: &Resource, change: &Change) -> Result<Resource, 
     })
 }
 
-fn wish_of(
-    tenant: &Tenant,
-    known: &Known,
-    user: &Resource,
-    link: &Link,
-    memberships: &[crate::domain::grant::Membership],
-) -> Result<Desired, scim::Error> {
-    let standing = desired::Standing {
-        user,
-        memberships,
-        has_agent: link.agent.is_some(),
-        home: link.agent.as_ref().and_then(|agent| agent.home),
-        deleted: false,
-    };
-    desired::desired(&standing, &tenant.terms(known))
-}
-
-fn claim_external_id(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    external_id: Option<&str>,
-    id: &PersonId,
-) -> Result<(), Error> {
-    let Some(key) = external_id else { return Ok(()) };
-    match names::claim(tx, tenant, names::Kind::ExternalId, key, id.as_str())? {
-        None => Ok(()),
-        Some(holder) => Err(Error::Scim(scim::Error::uniqueness(format!(
-            "externalId \"{key}\" is already used by user {holder}. Correct it there or send another one."
-        )))),
-    }
-}
-
-fn refuse_rename(tenant: &Tenant, before: &str, after: &str) -> Result<(), Error> {
-    if tenant.policy.rename_policy != Rename::Reject {
-        return Ok(());
-    }
-    Err(Error::Scim(scim::Error::mutability(format!(
-        "userName cannot be changed from \"{before}\" to \"{after}\": this tenant keeps login names (setting rename_policy)."
-    ))))
-}
-
-fn in_use(user: &Resource, holder: &PersonId, inactive: &str) -> Error {
-    let name = user.text("userName").unwrap_or_default();
-    Error::Scim(scim::Error::uniqueness(format!(
-        "userName \"{name}\" is already used by user {holder}{inactive}. Link it or choose another userName."
-    )))
-}
-
-fn missing(id: &PersonId) -> Error {
-    Error::Scim(scim::Error::not_found("User", id.as_str()))
-}
-
 fn not_met() -> Outcome {
     Outcome::Unavailable {
         after: std::time::Duration::from_secs(10),
@@ -508,27 +250,13 @@ fn not_met() -> Outcome {
     }
 }
 
-/// Whether a change touches what is checked against lists of the tenant or of RingCX.
-fn touches_grants(base: &Resource, user: &Resource) -> bool {
-    let ringcx = |name: &str| format!("{}:{name}", scim::urn::RINGCX_USER);
-    ["roles".to_owned(), "entitlements".to_owned(), ringcx("agentGroupName"), ringcx("initialState")]
-        .iter()
-        .any(|path| base.get(path) != user.get(path))
-}
-
-/// Access removal goes before everything else.
-fn lane(base: &Resource, user: &Resource) -> Lane {
-    let values = |user: &Resource, name: &str| user.get(name).and_then(Value::as_array).map_or(0, Vec::len);
-    match (person::is_active(base), person::is_active(user)) {
-        (true, false) => Lane::Deactivate,
-        _ if ["roles", "entitlements"].iter().any(|it| values(user, it) < values(base, it)) => Lane::Revoke,
-        _ => Lane::Update,
-    }
-}
-
-/// For the auditor: before and after of what changed.
+/// For the auditor: before and after of what changed, without secrets.
 fn fields_changed(base: &Resource, user: &Resource) -> String {
-    let (before, after) = (base.as_object(), user.as_object());
+    let (mut before, mut after) = (base.clone(), user.clone());
+    for resource in [&mut before, &mut after] {
+        resource.remove(&format!("{}:phoneLoginPin", scim::urn::RINGCX_USER));
+    }
+    let (before, after) = (before.into_object(), after.into_object());
     let mut changes = serde_json::Map::new();
     for name in before.keys().chain(after.keys()) {
         if before.get(name) != after.get(name) {

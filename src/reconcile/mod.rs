@@ -5,6 +5,7 @@
 //! (`steps`), and makes the calls (`agent_steps`, `admin_steps`), each with a row in the journal before it. `settle` waits
 //! for that on behalf of a request; the worker does it for everybody else. Nothing here knows HTTP.
 
+mod accept;
 mod admin_steps;
 mod agent_steps;
 mod budget;

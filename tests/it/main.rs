@@ -9,9 +9,12 @@
     reason = "a test fails by panicking, and says what it saw"
 )]
 
+mod admins;
 mod contract;
 mod crash;
+mod faults;
 mod life;
+mod rules;
 mod support;
 mod tidy;
 mod transcripts;

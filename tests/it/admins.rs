@@ -1,0 +1,218 @@
+//! Power: administrators, roles and rights documents; only what the bridge gave is ever taken.
+
+use ringcx_simulator::{Profile, Seed};
+use serde_json::{Value, json};
+
+use crate::support::{Setup, TestBridge};
+
+const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
+const PROFILES: [Profile; 3] = [Profile::Friendly, Profile::Hostile, Profile::Spec];
+
+async fn start(profile: Profile, policy: Value) -> TestBridge {
+    let mut whole = json!({
+        "password_on_put": "omit", "allowed_roles": ["ACCESS_AUDIT_LOG", "ACCESS_SIBLINGS"], "allowed_rights_docs": [4711, 4712],
+    });
+    whole.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
+    let groups = json!([
+        {"match": "Reporters", "roles": ["REPORT_ADMINISTRATIVE_USER"], "rights_docs": [4711]},
+        {"match": "Owners", "roles": ["SUPER_USER"]},
+    ]);
+    let seed = Seed::demo().admin(json!({
+        "userId": 200, "userName": "known@example.com", "firstName": "K", "lastName": "N", "roles": ["USER", "WFO_ACCESS"],
+    }));
+    TestBridge::start(Setup { profile, seed, policy: whole, groups, ..Setup::default() }).await
+}
+
+fn roles(bridge: &TestBridge, name: &str) -> Vec<String> {
+    let mut roles: Vec<String> =
+        serde_json::from_value(bridge.ringcx.admin_named(name).unwrap()["roles"].clone()).unwrap();
+    roles.sort();
+    roles
+}
+
+fn add(path: &str, value: &str) -> Value {
+    json!({"Operations": [{"op": "add", "path": path, "value": [{"value": value}]}]})
+}
+
+async fn member_of(bridge: &TestBridge, name: &str, id: &str) -> String {
+    let body = json!({"displayName": name, "members": [{"value": id}]});
+    let answer = bridge.send("POST", "/Groups", Some(&body)).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    bridge.run_jobs().await;
+    answer.body["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_come_from_attributes_and_groups_and_go_with_them() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({})).await;
+        let (id, agent) = bridge
+            .create(json!({"userName": "ann@example.com", "roles": [{"value": "access_audit_log"}]}))
+            .await;
+        assert_eq!(agent, -1, "grants alone make no agent");
+        assert_eq!(roles(&bridge, "ann@example.com"), ["ACCESS_AUDIT_LOG", "USER"]);
+        let group = member_of(&bridge, "Reporters", &id).await;
+        assert_eq!(
+            roles(&bridge, "ann@example.com"),
+            ["ACCESS_AUDIT_LOG", "REPORT_ADMINISTRATIVE_USER", "USER"]
+        );
+        let user = bridge.ringcx.admin_named("ann@example.com").unwrap()["userId"].as_i64().unwrap();
+        assert_eq!(bridge.ringcx.assignments(4711), [user]);
+        // A role that somebody gave by hand in RingCX stays.
+        bridge.ringcx.edit_admin(user, |admin| {
+            admin["roles"].as_array_mut().unwrap().push(json!("WFO_ACCESS"));
+        });
+        assert_eq!(bridge.send("DELETE", &format!("/Groups/{group}"), None).await.status, 204);
+        bridge.run_jobs().await;
+        assert_eq!(roles(&bridge, "ann@example.com"), ["ACCESS_AUDIT_LOG", "USER", "WFO_ACCESS"]);
+        assert_eq!(bridge.ringcx.assignments(4711), Vec::<i64>::new());
+        let none = json!({"Operations": [{"op": "replace", "path": "roles", "value": []}]});
+        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&none)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(roles(&bridge, "ann@example.com"), ["WFO_ACCESS"]);
+        assert_eq!(
+            bridge.ringcx.admin_named("ann@example.com").unwrap()["enabled"],
+            false,
+            "the last role switches ours off"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_and_privileged_roles_are_refused_by_name() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({})).await;
+        let (id, _) =
+            bridge.create(json!({"userName": "ann@example.com", "roles": [{"value": "none"}]})).await;
+        let url = format!("/Users/{id}");
+        for (path, value) in
+            [("roles", "SUPER_USER"), ("roles", "Wizard"), ("entitlements", "99"), ("roles", "NO_ACCESS")]
+        {
+            let answer = bridge.send("PATCH", &url, Some(&add(path, value))).await;
+            assert_eq!(
+                (answer.status, &answer.body["scimType"]),
+                (400, &json!("invalidValue")),
+                "{}",
+                answer.text
+            );
+            assert!(answer.text.contains(value), "{}", answer.text);
+        }
+        // A group mapping allows a role; it does not replace the opt-in for those who can gain more.
+        member_of(&bridge, "Owners", &id).await;
+        assert_eq!(bridge.ringcx.admin_named("ann@example.com"), None);
+        assert_eq!(bridge.ringcx.count("createUser"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_is_never_taken_from_others() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({})).await;
+        bridge.ringcx.assign(4712, 101);
+        for name in ["ann@example.com", "bob@example.com"] {
+            bridge.create(json!({"userName": name, "entitlements": [{"value": "4712"}]})).await;
+            let user = bridge.ringcx.admin_named(name).unwrap()["userId"].as_i64().unwrap();
+            let holders = bridge.ringcx.assignments(4712);
+            assert!(holders.contains(&101) && holders.contains(&user), "{profile:?} {holders:?}");
+        }
+        assert_eq!(bridge.ringcx.assignments(4712).len(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_that_exist_are_not_taken_over_silently() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({})).await;
+        let body = json!({"userName": "known@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}]});
+        let answer = bridge.send("POST", "/Users", Some(&body)).await;
+        assert_eq!(answer.status, 409, "{}", answer.text);
+        assert!(answer.text.contains("200"), "{}", answer.text);
+        assert_eq!(roles(&bridge, "known@example.com"), ["USER", "WFO_ACCESS"]);
+
+        let bridge = start(profile, json!({"adopt_admins": true})).await;
+        let (id, _) = bridge.create(body).await;
+        assert_eq!(roles(&bridge, "known@example.com"), ["ACCESS_AUDIT_LOG", "USER", "WFO_ACCESS"]);
+        assert_eq!(
+            bridge
+                .send(
+                    "PATCH",
+                    &format!("/Users/{id}"),
+                    Some(&json!({"Operations": [{"op": "remove", "path": "roles"}]}))
+                )
+                .await
+                .status,
+            200
+        );
+        assert_eq!(
+            roles(&bridge, "known@example.com"),
+            ["USER", "WFO_ACCESS"],
+            "only what the bridge gave goes"
+        );
+        assert_eq!(bridge.ringcx.admin_named("known@example.com").unwrap()["enabled"], true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deactivation_takes_the_powers_first_and_gives_them_back() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({"default_agent_group": "Default"})).await;
+        let (id, agent) = bridge
+            .create(json!({"userName": "ann@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}], "entitlements": [{"value": "4711"}]}))
+            .await;
+        let user = bridge.ringcx.admin_named("ann@example.com").unwrap()["userId"].as_i64().unwrap();
+        let url = format!("/Users/{id}");
+        let active =
+            |active: bool| json!({"Operations": [{"op": "replace", "path": "active", "value": active}]});
+        bridge.ringcx.clear_calls();
+        let answer = bridge.send("PATCH", &url, Some(&active(false))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let order: Vec<String> = bridge.ringcx.calls().into_iter().map(|call| call.operation).collect();
+        let at = |name: &str| order.iter().position(|it| it == name).unwrap();
+        assert!(at("setIsActive") < at("removeRole") && at("removeRole") < at("updateAgent"), "{order:?}");
+        assert_eq!(roles(&bridge, "ann@example.com"), Vec::<String>::new());
+        assert_eq!(bridge.ringcx.assignments(4711), Vec::<i64>::new());
+        assert_eq!(bridge.ringcx.admin_named("ann@example.com").unwrap()["enabled"], false);
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], false);
+        let answer = bridge.send("PATCH", &url, Some(&active(true))).await;
+        assert_eq!(answer.body[RINGCX]["provisioningState"], "active", "{}", answer.text);
+        assert_eq!(roles(&bridge, "ann@example.com"), ["ACCESS_AUDIT_LOG", "USER"]);
+        assert_eq!(bridge.ringcx.assignments(4711), [user]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_super_user_and_protected_accounts_stay() {
+    for profile in PROFILES {
+        let policy = json!({"privileged_roles": ["SUPER_USER"], "protected": ["wanda@example.com"], "default_agent_group": "Default"});
+        let bridge = start(profile, policy).await;
+        bridge.ringcx.edit_admin(101, |admin| {
+            admin.insert("enabled".to_owned(), json!(false));
+        });
+        let (id, _) = bridge.create(json!({"userName": "ann@example.com"})).await;
+        member_of(&bridge, "Owners", &id).await;
+        assert_eq!(roles(&bridge, "ann@example.com"), ["SUPER_USER", "USER"]);
+        let off = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+        let changes = bridge.ringcx.calls().iter().filter(|call| call.method != "GET").count();
+        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&off)).await;
+        assert_eq!(answer.status, 409, "{}", answer.text);
+        assert_eq!(roles(&bridge, "ann@example.com"), ["SUPER_USER", "USER"]);
+        assert_eq!(bridge.ringcx.calls().iter().filter(|call| call.method != "GET").count(), changes);
+        let body = json!({"userName": "wanda@example.com", "name": {"givenName": "Other"}});
+        let answer = bridge.send("POST", "/Users", Some(&body)).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert_eq!(bridge.ringcx.agent(5001).unwrap()["firstName"], "Wanda");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_without_administrators_touches_none() {
+    let bridge = start(Profile::Friendly, json!({"manage_admins": false})).await;
+    let (id, _) =
+        bridge.create(json!({"userName": "ann@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}]})).await;
+    member_of(&bridge, "Reporters", &id).await;
+    assert!(
+        bridge.ringcx.calls().iter().all(|call| !call.path.contains("/users")),
+        "{:?}",
+        bridge.ringcx.calls()
+    );
+}
