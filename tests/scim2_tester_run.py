@@ -7,8 +7,8 @@ and agent groups that must exist) are refused by the bridge, rightly, so the tes
 """
 
 import json
+import random
 import sys
-import uuid
 
 import scim2_tester.filling as filling
 from httpx2 import Client
@@ -32,7 +32,6 @@ FITTING = {
     "manualOutboundCallerId": "+441632960962",
     "phoneLoginPin": "4321",
     "persona": "agent",
-    "rcExtensionId": "3361292020",
     "defaultDialGroup": "7001",
     "manualOutboundQueue": "8101",
 }
@@ -67,6 +66,9 @@ def fitting_value(context, path, mutability=None, required=None):
     whole = str(path)
     if value is None:
         return None
+    if RINGCX in whole and name == "rcExtensionId":
+        # RingCX links an extension to one agent only.
+        return str(random.randrange(10**8, 10**9))
     if RINGCX in whole and name in FITTING:
         return FITTING[name]
     if whole.split(".")[0].endswith("roles"):

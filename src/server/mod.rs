@@ -1,6 +1,6 @@
 //! HTTP: routes, callers, bodies, errors, TLS.
 //!
-//! A handler parses, asks the reconciler or the store once, and answers. It knows nothing of RingCX. Start with [`router`]; every
+//! A handler parses, asks the reconciler or the store once, and answers. It knows nothing of RingCX. Start with [`router()`]; every
 //! error of every kind leaves through [`Error`] and is a SCIM error with a request id.
 
 mod answers;
