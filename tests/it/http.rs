@@ -39,6 +39,9 @@ async fn raw(
     (status, serde_json::from_str(&text).unwrap_or_default(), kind)
 }
 
+/// Status, method, path, headers, body.
+type Case<'a> = (u16, &'a str, &'a str, Vec<(&'a str, &'a str)>, Option<&'a str>);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_errors_are_scim_json() {
     let bridge = bridge().await;
@@ -46,7 +49,7 @@ async fn all_errors_are_scim_json() {
     let auth = ("authorization", token.as_str());
     let json = ("content-type", "application/scim+json");
     let large = format!(r#"{{"userName":"{}"}}"#, "x".repeat(2_000_000));
-    let cases: Vec<(u16, &str, &str, Vec<(&str, &str)>, Option<&str>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (401, "GET", "/scim/v2/Users", vec![], None),
         (401, "GET", "/scim/v2/Users", vec![("authorization", "Bearer wrong")], None),
         (401, "GET", "/scim/v2/Nothing", vec![], None),
