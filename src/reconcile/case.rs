@@ -177,6 +177,12 @@ impl Case<'_> {
         self.forget(inventory::Kind::Admin, id.0).await
     }
 
+    /// Takes an agent that RingCX no longer has out of the inventory.
+    pub(super) async fn strike_agent(&self, id: AgentId) -> Result<(), Trouble> {
+        let tenant = self.tenant.id.clone();
+        Ok(self.store.write(move |tx| inventory::remove(tx, &tenant, inventory::Kind::Agent, id.0)).await?)
+    }
+
     async fn forget(&self, kind: inventory::Kind, id: i64) -> Result<(), Trouble> {
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());

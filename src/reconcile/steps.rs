@@ -31,6 +31,13 @@ impl Case<'_> {
     ) -> Result<Settled, Trouble> {
         self.observe(desired, scope).await?;
         self.guard(desired).await?;
+        // From the first step on nothing is known to be as it was confirmed: a refusal half-way must find its way back.
+        if scope.agent {
+            self.link.agent_applied = None;
+        }
+        if scope.admin {
+            self.link.admin_applied = None;
+        }
         let mut settled = Settled::default();
         loop {
             let planned = plan::plan(
@@ -104,6 +111,8 @@ impl Case<'_> {
         {
             self.seen.agent = self.find_agent(link.id.agent, link.id.group, desired).await?;
             if self.seen.agent.is_none() {
+                // Not a candidate for anybody any more, so that a new try makes a new agent.
+                self.strike_agent(link.id.agent).await?;
                 if desired.active && desired.agent.is_some() {
                     return Err(Trouble::Refused(scim::Error::invalid_value(format!(
                         "RingCX no longer has agent {}; remove the person in the identity provider and assign them again to \

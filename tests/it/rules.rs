@@ -380,3 +380,40 @@ async fn what_the_client_withdraws_is_cleared() {
         assert_eq!((&now["firstName"], &now["location"]), (&json!(""), &json!("Leeds")));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_refused_half_way_is_taken_back() {
+    for profile in PROFILES {
+        let bridge = bridge(profile, json!({"allowed_roles": ["ACCESS_AUDIT_LOG"]})).await;
+        let (id, agent) =
+            bridge.create(json!({"userName": "jo@example.com", "name": {"givenName": "Jo"}})).await;
+        let refusal = FaultKind::Status(400, r#"{"generalMessage":"not this role"}"#.to_owned());
+        bridge.ringcx.fault(Fault::once("addRole", refusal));
+        let operations = json!([
+            {"op": "replace", "path": "name.givenName", "value": "Joan"},
+            {"op": "add", "path": "roles", "value": [{"value": "ACCESS_AUDIT_LOG"}]},
+        ]);
+        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&patch(&operations))).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        bridge.run_jobs().await;
+        assert_eq!(user(&bridge, &id).await["name"]["givenName"], "Jo");
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["firstName"], "Jo", "changed fields return");
+        assert_eq!(
+            bridge.ringcx.admin_named("jo@example.com").unwrap()["enabled"],
+            false,
+            "what was made is switched off"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_gone_is_no_candidate_twice() {
+    for profile in PROFILES {
+        let bridge = bridge(profile, json!({})).await;
+        bridge.ringcx.remove_agent(5001);
+        let body = json!({"userName": "wanda@example.com"});
+        assert_eq!(bridge.send("POST", "/Users", Some(&body)).await.status, 400);
+        let (_, agent) = bridge.create(body).await;
+        assert_ne!(agent, 5001);
+    }
+}
