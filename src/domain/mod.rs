@@ -13,6 +13,8 @@ pub mod mapping;
 pub mod person;
 pub mod plan;
 pub mod policy;
+#[cfg(test)]
+mod properties;
 
 pub use crate::scim::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};
