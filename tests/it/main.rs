@@ -10,6 +10,7 @@
 )]
 
 mod admins;
+mod commands;
 mod contract;
 mod crash;
 mod faults;
