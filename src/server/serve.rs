@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{App, router};
 
 /// How often the certificate files are looked at.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Serves until `shutdown`, then takes no more connections and lets running requests end.
 ///

@@ -1,5 +1,6 @@
 //! The server as a client sees it: callers, bodies, errors, versions, pages.
 
+use ringcx_simulator::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, TestBridge};
@@ -193,4 +194,58 @@ async fn rename_of_a_group_reaches_its_members_when_it_gives_something_else() {
     );
     let taken = bridge.send("POST", "/Groups", Some(&json!({"displayName": "something else"}))).await;
     assert_eq!((taken.status, &taken.body["scimType"]), (409, &json!("uniqueness")));
+}
+
+/// The certificate that the server shows to a new connection.
+async fn shown_certificate(bridge: &TestBridge) -> Vec<u8> {
+    let client = reqwest::Client::builder().danger_accept_invalid_certs(true).tls_info(true).build().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    let response = client.get(format!("{}/Users", bridge.base)).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 401);
+    response.extensions().get::<reqwest::tls::TlsInfo>().unwrap().peer_certificate().unwrap().to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_changes_is_read_again_and_a_broken_one_is_not() {
+    let pems = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls");
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let put = |name: &str| {
+        std::fs::copy(format!("{pems}/{name}.key.pem"), &key).unwrap();
+        std::fs::copy(format!("{pems}/{name}.cert.pem"), &cert).unwrap();
+    };
+    put("one");
+    let bridge =
+        TestBridge::start(Setup { tls: Some((cert.clone(), key.clone())), ..Setup::default() }).await;
+    bridge.create(json!({"userName": "jo@example.com"})).await;
+    let first = shown_certificate(&bridge).await;
+    std::fs::write(&cert, "not a certificate").unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(shown_certificate(&bridge).await, first, "the old one stays in use");
+    put("two");
+    for _ in 0..100 {
+        if shown_certificate(&bridge).await != first {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the new certificate was not read within 10 s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_request_ends_when_the_server_stops() {
+    let bridge = bridge().await;
+    bridge.ringcx.fault(Fault::once("createAgent", FaultKind::Delay(500)));
+    let body = json!({"userName": "jo@example.com"});
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        bridge.stop();
+    };
+    let (answer, ()) = tokio::join!(bridge.send("POST", "/Users", Some(&body)), stop);
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let refused = tokio::net::TcpStream::connect(
+        bridge.base.trim_start_matches("http://").trim_end_matches("/scim/v2"),
+    )
+    .await;
+    assert!(refused.is_err(), "no more connections are taken");
 }

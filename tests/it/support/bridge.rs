@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) groups: Value,
     pub(crate) settle: Duration,
     pub(crate) store_url: String,
+    /// Certificate and key in PEM.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Default for Setup {
@@ -45,6 +48,7 @@ impl Default for Setup {
             groups: json!([]),
             settle: Duration::from_secs(5),
             store_url: "sqlite::memory:".to_owned(),
+            tls: None,
         }
     }
 }
@@ -100,9 +104,13 @@ impl TestBridge {
         reconciler.meet_all().await.unwrap();
         let token = mint(&store, &id, &clock).await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if setup.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let (tls_cert, tls_key) = setup.tls.clone().unzip();
         let settings = server::Settings {
             settle_timeout: format!("{}ms", setup.settle.as_millis()).parse().unwrap(),
+            tls_cert,
+            tls_key,
             ..Default::default()
         };
         let app = App::new(Parts {
@@ -162,6 +170,11 @@ impl TestBridge {
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, body, text }
+    }
+
+    /// Takes no more connections; running requests end.
+    pub(crate) fn stop(&self) {
+        self.shutdown.cancel();
     }
 
     /// Does everything that the worker would do.
@@ -233,5 +246,5 @@ async fn mint(store: &Store, tenant: &TenantId, clock: &Clock) -> String {
 
 fn client() -> reqwest::Client {
     #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
-    reqwest::Client::new()
+    reqwest::Client::builder().danger_accept_invalid_certs(true).tls_info(true).build().unwrap()
 }
