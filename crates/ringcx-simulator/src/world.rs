@@ -30,6 +30,81 @@ pub(crate) const ASSOCIATIONS: [&str; 13] = [
     "agentLoadBalanceMembers",
 ];
 
+/// Texts of an agent that are empty unless set.
+const EMPTY: [&str; 20] = [
+    "firstName",
+    "lastName",
+    "username",
+    "defaultLoginDest",
+    "manualOutboundDefaultCallerId",
+    "email",
+    "externalAgentId",
+    "location",
+    "team",
+    "rcUserId",
+    "parentAgentId",
+    "altDefaultLoginDest",
+    "directAgentExtension",
+    "phoneLoginPin",
+    "allowFromIpAddresses",
+    "transientDeleteDate",
+    "whereSupervisor",
+    "manualOutboundDefaultGate",
+    "phoneLoginDialGroup",
+    "lastLoginDate",
+];
+
+/// Fields of an agent that are `null` unless set.
+const UNSET: [&str; 22] = [
+    "allowOutbound",
+    "allowBlended",
+    "allowChat",
+    "allowExternalChat",
+    "allowChatVoiceConcurrent",
+    "allowOffHook",
+    "allowManualIntlTransfer",
+    "allowSelfAgentStats",
+    "allowAgentReports",
+    "allowManualIntlCalls",
+    "allowInboundIntlTransfer",
+    "allowLeadInserts",
+    "allowAutoAnswer",
+    "allowManualOutboundGates",
+    "gatesControlAgentVisibility",
+    "disableSupervisorMonitoring",
+    "multiAccountAgent",
+    "enableSoftphone",
+    "transientAgent",
+    "transientDelete",
+    "loadBalanceEnabled",
+    "userManagedByRC",
+];
+
+/// Flags of an agent that are off unless set.
+const OFF: [&str; 21] = [
+    "isActive",
+    "active",
+    "allowInbound",
+    "allowLoginControl",
+    "allowLoginUpdates",
+    "allowCallControl",
+    "allowHold",
+    "allowTransfer",
+    "allowHangup",
+    "allowRequeue",
+    "allowCrossGateRequeue",
+    "allowCampStats",
+    "allowGateStats",
+    "allowAgentStats",
+    "allowChatStats",
+    "allowManualCalls",
+    "defaultAutoAnswerOn",
+    "showLeadHistory",
+    "allowManualPass",
+    "allowEndcallforeveryone",
+    "allowHistoricalDialing",
+];
+
 /// One agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Agent {
@@ -219,78 +294,13 @@ impl World {
         let mut agent = Map::new();
         let mut set = |name: &str, value: Value| agent.insert(name.to_owned(), value);
         set("agentId", json!(id));
-        for name in ["firstName", "lastName", "username", "defaultLoginDest", "manualOutboundDefaultCallerId"]
-        {
-            set(name, json!(""));
-        }
-        for name in [
-            "email",
-            "externalAgentId",
-            "location",
-            "team",
-            "rcUserId",
-            "parentAgentId",
-            "altDefaultLoginDest",
-            "directAgentExtension",
-            "phoneLoginPin",
-            "allowFromIpAddresses",
-            "transientDeleteDate",
-            "whereSupervisor",
-            "manualOutboundDefaultGate",
-            "phoneLoginDialGroup",
-            "lastLoginDate",
-        ] {
+        for name in EMPTY {
             set(name, Value::Null);
         }
-        for name in [
-            "allowOutbound",
-            "allowBlended",
-            "allowChat",
-            "allowExternalChat",
-            "allowChatVoiceConcurrent",
-            "allowOffHook",
-            "allowManualIntlTransfer",
-            "allowSelfAgentStats",
-            "allowAgentReports",
-            "allowManualIntlCalls",
-            "allowInboundIntlTransfer",
-            "allowLeadInserts",
-            "allowAutoAnswer",
-            "allowManualOutboundGates",
-            "gatesControlAgentVisibility",
-            "disableSupervisorMonitoring",
-            "multiAccountAgent",
-            "enableSoftphone",
-            "transientAgent",
-            "transientDelete",
-            "loadBalanceEnabled",
-            "userManagedByRC",
-        ] {
+        for name in UNSET {
             set(name, json!(false));
         }
-        for name in [
-            "isActive",
-            "active",
-            "allowInbound",
-            "allowLoginControl",
-            "allowLoginUpdates",
-            "allowCallControl",
-            "allowHold",
-            "allowTransfer",
-            "allowHangup",
-            "allowRequeue",
-            "allowCrossGateRequeue",
-            "allowCampStats",
-            "allowGateStats",
-            "allowAgentStats",
-            "allowChatStats",
-            "allowManualCalls",
-            "defaultAutoAnswerOn",
-            "showLeadHistory",
-            "allowManualPass",
-            "allowEndcallforeveryone",
-            "allowHistoricalDialing",
-        ] {
+        for name in OFF {
             set(name, json!(true));
         }
         set("agentType", json!("AGENT"));
