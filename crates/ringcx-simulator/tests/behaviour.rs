@@ -1,4 +1,9 @@
 //! The simulator over HTTP, held against RingCX's public documents and not against our client.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and says what it saw"
+)]
 
 use std::time::Duration;
 
