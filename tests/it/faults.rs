@@ -108,7 +108,7 @@ async fn a_deactivation_that_ringcx_does_not_show_is_503_and_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limits_of_every_shape_become_429_and_the_intent_is_kept() {
     for profile in PROFILES {
-        let bridge = start(profile, 300).await;
+        let bridge = start(profile, 1000).await;
         bridge.ringcx.fault(Fault::once(
             "createAgent",
             FaultKind::TooManyRequests { retry_after: Some("2".to_owned()) },
@@ -219,11 +219,11 @@ async fn concurrent_writes_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_waiting_changes_only_the_culprit_fails() {
-    let bridge = start(Profile::Friendly, 3000).await;
+    let bridge = start(Profile::Friendly, 20_000).await;
     let (id, agent) = bridge.create(jo()).await;
     let url = format!("/Users/{id}");
     // The first PUT is slow, so the next two wait behind it and go up together; RingCX refuses the sum, then one of them.
-    bridge.ringcx.fault(Fault::once("updateAgent", FaultKind::Delay(300)));
+    bridge.ringcx.fault(Fault::once("updateAgent", FaultKind::Delay(1500)));
     let change =
         |path: &str, value: Value| json!({"Operations": [{"op": "replace", "path": path, "value": value}]});
     let slow = change("name.givenName", json!("Jo"));
@@ -231,7 +231,7 @@ async fn of_waiting_changes_only_the_culprit_fails() {
     let good = change("name.familyName", json!("Bloggs"));
     let refusal = FaultKind::Status(400, r#"{"generalMessage":"ghostRnaAction is unknown"}"#.to_owned());
     let later = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         bridge.ringcx.fault(Fault { skip: 0, times: 2, ..Fault::once("updateAgent", refusal) });
         tokio::join!(bridge.send("PATCH", &url, Some(&bad)), async {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -235,10 +235,10 @@ async fn a_certificate_that_changes_is_read_again_and_a_broken_one_is_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_request_ends_when_the_server_stops() {
     let bridge = bridge().await;
-    bridge.ringcx.fault(Fault::once("createAgent", FaultKind::Delay(500)));
+    bridge.ringcx.fault(Fault::once("createAgent", FaultKind::Delay(2000)));
     let body = json!({"userName": "jo@example.com"});
     let stop = async {
-        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         bridge.stop();
     };
     let (answer, ()) = tokio::join!(bridge.send("POST", "/Users", Some(&body)), stop);

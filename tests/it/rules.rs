@@ -417,3 +417,27 @@ async fn an_account_that_is_gone_is_no_candidate_twice() {
         assert_ne!(agent, 5001);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_created_before_the_account_was_read() {
+    let bridge = TestBridge::start(Setup { met: false, seed: seed(), ..Setup::default() }).await;
+    let body = json!({"userName": "wanda@example.com"});
+    let answer = bridge.send("POST", "/Users", Some(&body)).await;
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(bridge.send("GET", "/Users", None).await.body["totalResults"], 0);
+    let group = bridge.send("POST", "/Groups", Some(&json!({"displayName": "UK Agents"}))).await;
+    assert_eq!((group.status, bridge.ringcx.calls().len()), (201, 0));
+    bridge.reconciler.meet_all().await.unwrap();
+    let (id, agent) = bridge.create(body).await;
+    assert_eq!(agent, 5001, "linked, not doubled");
+    let add = json!({"Operations": [{"op": "add", "path": "members", "value": [{"value": id}]}]});
+    let group = group.body["id"].as_str().unwrap();
+    assert_eq!(bridge.send("PATCH", &format!("/Groups/{group}"), Some(&add)).await.status, 204);
+    bridge.run_jobs().await;
+    assert_eq!(
+        bridge.ringcx.agent(agent).unwrap()["agentGroupId"],
+        1001,
+        "the group is linked by its name after all"
+    );
+}

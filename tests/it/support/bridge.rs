@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) groups: Value,
     pub(crate) settle: Duration,
     pub(crate) store_url: String,
+    /// Whether the bridge has read RingCX before the test begins.
+    pub(crate) met: bool,
     /// Certificate and key in PEM.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
@@ -48,6 +50,7 @@ impl Default for Setup {
             groups: json!([]),
             settle: Duration::from_secs(5),
             store_url: "sqlite::memory:".to_owned(),
+            met: true,
             tls: None,
         }
     }
@@ -101,7 +104,9 @@ impl TestBridge {
             ..Times::default()
         };
         let reconciler = Reconciler::new(store.clone(), vec![tenant], clock.clone(), ids.clone(), times);
-        reconciler.meet_all().await.unwrap();
+        if setup.met {
+            reconciler.meet_all().await.unwrap();
+        }
         let token = mint(&store, &id, &clock).await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let scheme = if setup.tls.is_some() { "https" } else { "http" };
