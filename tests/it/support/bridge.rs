@@ -95,15 +95,8 @@ impl TestBridge {
         let tenant = tenant(&setup, &seed, &simulator.url(), &clock);
         let id: TenantId = "default".parse().unwrap();
         let rules = tenant.rules.clone();
-        let times = Times {
-            settle: setup.settle,
-            poll: Duration::from_millis(20),
-            look_again: Duration::from_millis(20),
-            longest_pause: Duration::from_millis(200),
-            debounce: Duration::ZERO,
-            ..Times::default()
-        };
-        let reconciler = Reconciler::new(store.clone(), vec![tenant], clock.clone(), ids.clone(), times);
+        let reconciler =
+            Reconciler::new(store.clone(), vec![tenant], clock.clone(), ids.clone(), times(&setup));
         if setup.met {
             reconciler.meet_all().await.unwrap();
         }
@@ -209,6 +202,18 @@ impl TestBridge {
 impl Drop for TestBridge {
     fn drop(&mut self) {
         self.shutdown.cancel();
+    }
+}
+
+/// Pauses as short as a test wants them.
+fn times(setup: &Setup) -> Times {
+    Times {
+        settle: setup.settle,
+        poll: Duration::from_millis(20),
+        look_again: Duration::from_millis(20),
+        longest_pause: Duration::from_millis(200),
+        debounce: Duration::ZERO,
+        ..Times::default()
     }
 }
 
