@@ -131,7 +131,7 @@ fn tenants(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Tena
 
 fn tenant(id: &TenantId, settings: &TenantConfig, transport: Arc<Transport>) -> Tenant {
     let policy = settings.policy.clone();
-    let mut rules = Rules::of(settings.compatibility);
+    let mut rules = Rules::of(settings.compatibility).counted();
     rules.strict_paths |= policy.strict_paths;
     rules.disable_survives_bad_patch =
         policy.disable_survives_bad_patch.unwrap_or(rules.disable_survives_bad_patch);

@@ -19,6 +19,8 @@ pub struct Directory {
     pub aux_states: Vec<AuxState>,
     /// The rights documents by folded name.
     pub rights_docs: RightsDocNames,
+    /// The names of the rights documents as RingCX spells them.
+    pub rights_doc_titles: BTreeMap<RightsDocId, String>,
 }
 
 /// The terms under which a tenant's people are provisioned.
@@ -115,7 +117,7 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Result<Desired, Er
         None => {
             standing.has_agent
                 || grants.agent_group.is_some()
-                || mapping::ringcx_text(user, "agentGroupName").is_some()
+                || named_group(user).is_some()
                 || matches!(policy.persona_by_default(), Persona::Agent | Persona::Both)
         }
     };
@@ -129,7 +131,7 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Result<Desired, Er
 /// # Errors
 /// `invalidValue` naming the attribute, its value and what would do.
 pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
-    if let Some(name) = mapping::ringcx_text(user, "agentGroupName") {
+    if let Some(name) = named_group(user) {
         group_named(name, &terms.directory.agent_groups).map_err(Error::invalid_value)?;
     }
     if let Some(label) = mapping::ringcx_text(user, "initialState")
@@ -147,18 +149,27 @@ pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The agent group of a name, in any case.
+/// The agent group that the client names: as attribute, or as an entitlement of its kind.
+fn named_group(user: &Resource) -> Option<&str> {
+    mapping::ringcx_text(user, "agentGroupName").or_else(|| grant::entitled_agent_group(user))
+}
+
+/// The agent group of a name, in any case, or else of an id.
 ///
 /// # Errors
 /// A sentence that names the group when there is none or more than one.
 pub fn group_named(name: &str, groups: &[AgentGroup]) -> Result<AgentGroupId, String> {
     let wanted = fold(name);
     let mut found = groups.iter().filter(|group| fold(&group.name) == wanted);
+    let by_id = || {
+        let id = name.trim().parse().map(AgentGroupId).ok()?;
+        groups.iter().any(|group| group.id == id).then_some(id)
+    };
     match (found.next(), found.next()) {
         (Some(group), None) => Ok(group.id),
-        (None, _) => Err(format!(
-            "agent group \"{name}\" does not exist in RingCX; create it there or correct the name."
-        )),
+        (None, _) => by_id().ok_or_else(|| {
+            format!("agent group \"{name}\" does not exist in RingCX; create it there or correct the name.")
+        }),
         (Some(_), Some(_)) => {
             Err(format!("agent group \"{name}\" exists more than once in RingCX; rename one of them."))
         }
@@ -195,8 +206,7 @@ fn effective_group(
     grants: &GroupGrants,
     notes: &mut Vec<String>,
 ) -> Option<AgentGroupId> {
-    let by_attribute =
-        mapping::ringcx_text(standing.user, "agentGroupName").map(|it| GroupWish::Attribute(it.to_owned()));
+    let by_attribute = named_group(standing.user).map(|it| GroupWish::Attribute(it.to_owned()));
     let default = terms.policy.default_agent_group.clone().map(GroupWish::Default);
     let wishes = [by_attribute, grants.agent_group.clone(), standing.home.map(GroupWish::Home), default]
         .into_iter()

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::person::elements;
 use super::policy::{GroupMapping, LINKED_BY_NAME, MappedAgentType, Policy};
 use super::{GroupId, fold};
+use crate::scim::schema::AGENT_GROUP;
 use crate::scim::{Error, Resource};
 use crate::upstream::model::{AgentGroupId, RightsDocId, RoleType};
 
@@ -121,9 +122,7 @@ pub fn direct_roles(
     policy: &Policy,
     mappings: &[GroupMapping],
 ) -> Result<BTreeSet<RoleType>, Error> {
-    let mut allowed: BTreeSet<RoleType> =
-        policy.allowed_roles.iter().map(|role| role_named(role, policy)).collect();
-    allowed.extend(mappings.iter().flat_map(|it| &it.roles).map(|role| role_named(role, policy)));
+    let allowed = allowed_roles(policy, mappings);
     let mut roles = BTreeSet::new();
     for value in values(user, "roles") {
         let text = value.trim();
@@ -161,11 +160,10 @@ pub fn direct_rights_docs(
     policy: &Policy,
     mappings: &[GroupMapping],
 ) -> Result<BTreeSet<RightsDocId>, Error> {
-    let mapped = mappings.iter().flat_map(|it| &it.rights_docs);
-    let allowed: BTreeSet<RightsDocId> =
-        policy.allowed_rights_docs.iter().chain(mapped).copied().map(RightsDocId).collect();
+    let allowed = allowed_rights_docs(policy, mappings);
     let mut docs = BTreeSet::new();
-    for value in values(user, "entitlements") {
+    for element in elements(user, "entitlements").filter(|element| !names_agent_group(element)) {
+        let Some(value) = element.get("value").and_then(Value::as_str) else { continue };
         let text = value.trim();
         if text.is_empty() || policy.no_role_keywords.iter().any(|word| word.eq_ignore_ascii_case(text)) {
             continue;
@@ -181,6 +179,37 @@ pub fn direct_rights_docs(
         };
     }
     Ok(docs)
+}
+
+/// Every role that the settings and the mappings name, privileged ones included.
+fn allowed_roles(policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<RoleType> {
+    let mapped = mappings.iter().flat_map(|it| &it.roles);
+    policy.allowed_roles.iter().chain(mapped).map(|role| role_named(role, policy)).collect()
+}
+
+/// The roles that the tenant may give.
+pub(super) fn givable_roles(policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<RoleType> {
+    let mut roles = allowed_roles(policy, mappings);
+    roles.retain(|role| may_be_given(role, policy));
+    roles
+}
+
+/// The rights documents that the tenant may give.
+pub(super) fn allowed_rights_docs(policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<RightsDocId> {
+    let mapped = mappings.iter().flat_map(|it| &it.rights_docs);
+    policy.allowed_rights_docs.iter().chain(mapped).copied().map(RightsDocId).collect()
+}
+
+/// The agent group that an entitlement names, by id or by name: how Okta's entitlement management gives one.
+pub fn entitled_agent_group(user: &Resource) -> Option<&str> {
+    let mut named = elements(user, "entitlements").filter(|element| names_agent_group(element));
+    named.find_map(|element| element.get("value").and_then(Value::as_str)).map(str::trim)
+}
+
+/// Whether an entitlement is one of the resource type `AgentGroup`.
+fn names_agent_group(element: &Value) -> bool {
+    let kind = element.get("type").and_then(Value::as_str);
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(AGENT_GROUP.name))
 }
 
 /// Base access: `USER` comes with any other role and goes with the last one.

@@ -5,11 +5,11 @@
 
 pub mod answer;
 pub mod desired;
-
 pub mod grant;
 mod ids;
 pub mod link;
 pub mod mapping;
+pub mod offer;
 pub mod person;
 pub mod plan;
 pub mod policy;

@@ -116,8 +116,10 @@ impl Reconciler {
         if let Some(own) = known.own_user {
             match calls.rights_docs(own).await {
                 Ok(docs) => {
-                    let named = docs.into_iter().filter_map(|doc| Some((fold(&doc.name?), doc.id)));
-                    known.directory.rights_docs = named.collect::<BTreeMap<String, RightsDocId>>();
+                    let named = docs.into_iter().filter_map(|doc| Some((doc.id, doc.name?)));
+                    let titles: BTreeMap<RightsDocId, String> = named.collect();
+                    known.directory.rights_docs = titles.iter().map(|(id, name)| (fold(name), *id)).collect();
+                    known.directory.rights_doc_titles = titles;
                 }
                 Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
                     tracing::warn!(%error, "rights documents cannot be read");
@@ -164,7 +166,11 @@ impl Reconciler {
         let mut fresh = Known::clone(&known);
         match directory(&calls).await {
             Ok(directory) => {
-                fresh.directory = Directory { rights_docs: fresh.directory.rights_docs, ..directory };
+                fresh.directory = Directory {
+                    agent_groups: directory.agent_groups,
+                    aux_states: directory.aux_states,
+                    ..fresh.directory
+                };
                 self.store_known(tenant, &fresh, None).await?;
                 tenant.learn(fresh);
             }
@@ -205,7 +211,7 @@ async fn directory(calls: &Calls) -> Result<Directory, upstream::Error> {
         Err(upstream::Error::NotFound | upstream::Error::Forbidden { .. }) => Vec::new(),
         other => other?,
     };
-    Ok(Directory { agent_groups, aux_states, rights_docs: BTreeMap::new() })
+    Ok(Directory { agent_groups, aux_states, ..Directory::default() })
 }
 
 /// `none` where agents have an external id already: it belongs to a workforce-management feed that nobody connects with us.

@@ -16,7 +16,7 @@ use crate::domain::person::group_keys;
 use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::scim::filter::{AttrPath, Filter, Matcher};
 use crate::scim::patch::{self, MemberChange, PatchOp};
-use crate::scim::{self, Compatibility, Member, Resource, check, schema};
+use crate::scim::{self, Member, Resource, check, quirks, schema};
 use crate::store::{Tx, audit, groups, jobs, members, names, people, search};
 use crate::upstream::Lane;
 use crate::upstream::model::AgentGroupId;
@@ -62,17 +62,11 @@ impl Reconciler {
     ) -> Result<GroupWritten, Error> {
         let tenant = self.tenant(tenant)?;
         let id = GroupId::from(self.ids.next());
-        let record = self.group_record(
-            &id,
-            by,
-            "create_group",
-            &json!({"displayName": new.text("displayName"), "members": wanted.len()}),
-        );
+        let record = self.group_record(&id, by, "create_group", &Value::Null);
         let (of, now) = (Arc::clone(tenant), self.clock.now());
         let written = self
             .store
             .write(move |tx| {
-                audit::append(tx, &of.id, &record)?;
                 let keys = group_keys(&new);
                 claim_name(tx, &of.id, &new, &id)?;
                 let spoken_for = membership(&id, &new, None);
@@ -95,6 +89,8 @@ impl Reconciler {
                     jobs::enqueue(tx, &of.id, &jobs::group_subject(&id), Lane::Create, now, now)?;
                 }
                 let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
+                let detail = json!({"displayName": keys.display_name, "added": moved.added, "skipped": moved.skipped});
+                audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 enqueue(tx, &of, &membership(&id, &new, linked), &moved, now, now)?;
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
             })
@@ -218,15 +214,15 @@ impl Reconciler {
                     )?;
                 }
                 let moved = change_members(tx, &of, &id, &changes, now)?;
-                if body != base || !moved.added.is_empty() || !moved.removed.is_empty() {
-                    groups::touch(tx, &of.id, &id, now)?;
+                let changed = body != base || !moved.added.is_empty() || !moved.removed.is_empty();
+                if changed || !moved.skipped.is_empty() {
                     let detail =
                         json!({"added": moved.added, "removed": moved.removed, "skipped": moved.skipped});
-                    audit::append(
-                        tx,
-                        &of.id,
-                        &audit::Record { detail: detail.to_string(), ..record.clone() },
-                    )?;
+                    let record = audit::Record { detail: detail.to_string(), ..record.clone() };
+                    audit::append(tx, &of.id, &record)?;
+                }
+                if changed {
+                    groups::touch(tx, &of.id, &id, now)?;
                     enqueue(tx, &of, &standing(&group, &base), &moved, now, now + debounce)?;
                     enqueue_all_if_regranted(tx, &of, &group, &base, now)?;
                 }
@@ -324,9 +320,9 @@ fn sort_out(tx: &mut Tx<'_>, tenant: &Tenant, wanted: &[Member], moved: &mut Mov
             },
         }
     }
-    let strict = tenant.rules.compatibility == Compatibility::Strict;
-    let refused = !sorted.unknown.is_empty() && (strict || sorted.unknown.len() == wanted.len());
-    if refused || (strict && !sorted.deleted.is_empty()) {
+    let nobody = sorted.unknown.len() == wanted.len() && !sorted.unknown.is_empty();
+    let missing = !sorted.unknown.is_empty() || !sorted.deleted.is_empty();
+    if nobody || (missing && !quirks::missing_members(&tenant.rules)) {
         let unknown = sorted.unknown.iter().chain(&sorted.deleted);
         let named = unknown.take(5).map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
         return Err(Error::Scim(scim::Error::invalid_value(format!(

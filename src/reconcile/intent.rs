@@ -16,7 +16,7 @@ use crate::domain::answer::{Provisioning, stored_user};
 use crate::domain::desired::check_names;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::patch::{self, PatchOp};
-use crate::scim::{self, Resource, check, schema};
+use crate::scim::{self, Resource, Rules, check, quirks, schema};
 use crate::store::revisions::{self, Kind, NewRevision};
 use crate::store::{audit, jobs, people};
 use crate::upstream::Lane;
@@ -31,26 +31,52 @@ pub(super) enum Accepted {
     Gone,
 }
 
+/// A write to a person that is durable, or has ended already; [`Reconciler::conclude`] waits for RingCX.
+pub struct Begun {
+    state: State,
+    /// What is answered whatever becomes of it: the rest of the request was at fault.
+    fault: Option<scim::Error>,
+}
+
+enum State {
+    Ended(Outcome),
+    Accepted { accepted: Accepted, at_once: bool },
+}
+
+impl Begun {
+    fn ended(outcome: Outcome) -> Self {
+        Self { state: State::Ended(outcome), fault: None }
+    }
+
+    fn accepted(accepted: Accepted, at_once: bool) -> Self {
+        Self { state: State::Accepted { accepted, at_once }, fault: None }
+    }
+
+    /// Whom it is about, if they are there.
+    pub fn person(&self) -> Option<&PersonId> {
+        match &self.state {
+            State::Accepted { accepted: Accepted::Now(id) | Accepted::Waits(id, _), .. } => Some(id),
+            State::Ended(_) | State::Accepted { accepted: Accepted::Gone, .. } => None,
+        }
+    }
+}
+
 /// How a write changes a person.
-pub(super) enum Change {
+pub enum Change {
+    /// The resource as it is to be (RFC 7644 §3.5.1).
     Put(Value),
+    /// Operations (RFC 7644 §3.5.2).
     Patch(PatchOp),
 }
 
 impl Reconciler {
-    /// `POST /Users`: answers once RingCX has agreed, refused, or shown that it cannot answer in time.
+    /// `POST /Users`: makes the write durable.
     ///
     /// # Errors
     /// When the request cannot be accepted at all: a name in use, an unknown role, a candidate that a person must decide on.
-    pub async fn create(
-        &self,
-        tenant: &TenantId,
-        by: &Actor,
-        new: Resource,
-        deadline: Instant,
-    ) -> Result<Outcome, Error> {
+    pub async fn create(&self, tenant: &TenantId, by: &Actor, new: Resource) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
-        let Some(known) = self.known_for(tenant, &new).await? else { return Ok(not_met()) };
+        let Some(known) = self.known_for(tenant, &new).await? else { return Ok(Begun::ended(not_met())) };
         check_names(&new, &tenant.terms(&known))?;
         let fresh = PersonId::from(self.ids.next());
         let record =
@@ -63,53 +89,41 @@ impl Reconciler {
                 accept::create(tx, &of, &known, &fresh, &new, &by, now)
             })
             .await?;
-        self.conclude(tenant, accepted, deadline, tenant.policy.async_create).await
+        Ok(Begun::accepted(accepted, tenant.policy.async_create))
     }
 
-    /// `PUT /Users/{id}`: the same promise.
-    ///
-    /// # Errors
-    /// When the request cannot be accepted at all.
-    pub async fn replace(
-        &self,
-        tenant: &TenantId,
-        by: &Actor,
-        id: &PersonId,
-        body: Value,
-        if_match: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Outcome, Error> {
-        self.change(tenant, by, id, Change::Put(body), if_match, deadline).await
-    }
-
-    /// `PATCH /Users/{id}`: the same promise.
+    /// `PUT` and `PATCH /Users/{id}`: makes the write durable.
     ///
     /// A disable that travels with an operation at fault is carried out alone where the tenant says so; the error is answered
     /// all the same, so the client tries the rest again.
     ///
     /// # Errors
     /// When the request cannot be accepted at all.
-    pub async fn patch(
+    pub async fn change(
         &self,
         tenant: &TenantId,
         by: &Actor,
         id: &PersonId,
-        op: PatchOp,
+        change: Change,
         if_match: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Outcome, Error> {
-        let survivor =
-            self.tenant(tenant)?.rules.disable_survives_bad_patch.then(|| patch::only_disable(&op)).flatten();
-        match (self.change(tenant, by, id, Change::Patch(op), if_match, deadline).await, survivor) {
-            (Err(Error::Scim(error)), Some(disable)) if error.status == 400 => {
-                self.change(tenant, by, id, Change::Patch(disable), if_match, deadline).await?;
-                Err(Error::Scim(error))
+    ) -> Result<Begun, Error> {
+        let survivor = match &change {
+            Change::Patch(op) => patch::only_disable(op),
+            Change::Put(_) => None,
+        };
+        let rules = &self.tenant(tenant)?.rules;
+        match (self.accept_change(tenant, by, id, change, if_match).await, survivor) {
+            (Err(Error::Scim(error)), Some(disable))
+                if error.status == 400 && quirks::disable_survives(rules) =>
+            {
+                let alone = self.accept_change(tenant, by, id, Change::Patch(disable), if_match).await?;
+                Ok(Begun { fault: Some(error), ..alone })
             }
             (answer, _) => answer,
         }
     }
 
-    /// `DELETE /Users/{id}`: answers once RingCX shows that the person cannot work any more.
+    /// `DELETE /Users/{id}`: makes the write durable.
     ///
     /// # Errors
     /// 404 for a person who is not there, 412 when `if_match` does not fit.
@@ -119,8 +133,7 @@ impl Reconciler {
         by: &Actor,
         id: &PersonId,
         if_match: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.record(id, Some(by.clone()), "delete", &json!({}));
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
@@ -151,30 +164,54 @@ impl Reconciler {
                 Ok(Accepted::Waits(id.clone(), seq))
             })
             .await?;
-        self.conclude(tenant, accepted, deadline, false).await
+        Ok(Begun::accepted(accepted, false))
     }
 
-    async fn change(
+    /// Answers once RingCX has agreed, refused, or shown that it cannot answer in time.
+    ///
+    /// # Errors
+    /// What was at fault about a request of which only the disable was carried out.
+    pub async fn conclude(
+        &self,
+        tenant: &TenantId,
+        begun: Begun,
+        deadline: Instant,
+    ) -> Result<Outcome, Error> {
+        let outcome = match begun.state {
+            State::Ended(outcome) => outcome,
+            State::Accepted { accepted: Accepted::Now(id), .. } => Outcome::Settled(id),
+            State::Accepted { accepted: Accepted::Gone, .. } => Outcome::Gone,
+            State::Accepted { accepted: Accepted::Waits(id, _), at_once: true } => {
+                self.bell.notify_waiters();
+                Outcome::Settled(id)
+            }
+            State::Accepted { accepted: Accepted::Waits(id, seq), at_once: false } => {
+                self.settle(self.tenant(tenant)?, &id, seq, deadline).await?
+            }
+        };
+        match begun.fault {
+            Some(error) => Err(Error::Scim(error)),
+            None => Ok(outcome),
+        }
+    }
+
+    async fn accept_change(
         &self,
         tenant: &TenantId,
         by: &Actor,
         id: &PersonId,
         change: Change,
         if_match: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
         // What the names mean does not depend on the transaction, and reading them again may take a call.
         let draft = self.draft(tenant, id, &change).await?;
-        let Some(known) = self.known_for(tenant, &draft).await? else { return Ok(not_met()) };
-        let record = self.record(
-            id,
-            Some(by.clone()),
-            if matches!(change, Change::Put(_)) { "replace" } else { "patch" },
-            &Value::Null,
-        );
+        let Some(known) = self.known_for(tenant, &draft).await? else { return Ok(Begun::ended(not_met())) };
+        let action = if matches!(change, Change::Put(_)) { "replace" } else { "patch" };
+        let record = self.record(id, Some(by.clone()), action, &Value::Null);
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
+        let rules = tenant.rules.uncounted();
         let accepted = self
             .store
             .write(move |tx| {
@@ -183,7 +220,7 @@ impl Reconciler {
                     return Err(accept::missing(&id));
                 }
                 let base = accept::base_of(&loaded)?;
-                let user = apply(&of, &base, &change)?;
+                let user = apply(&of, &rules, &base, &change)?;
                 let accepted = accept::change(tx, &of, &known, &loaded, &base, &user, &change, &by, now)?;
                 if user != base {
                     let record = audit::Record { detail: fields_changed(&base, &user), ..record.clone() };
@@ -192,14 +229,14 @@ impl Reconciler {
                 Ok(accepted)
             })
             .await?;
-        self.conclude(tenant, accepted, deadline, false).await
+        Ok(Begun::accepted(accepted, false))
     }
 
     /// The resource as it would be, to see which names it uses.
     async fn draft(&self, tenant: &Arc<Tenant>, id: &PersonId, change: &Change) -> Result<Resource, Error> {
         let loaded = self.load(tenant, id).await?.filter(|it| it.person.deleted.is_none());
         let loaded = loaded.ok_or_else(|| accept::missing(id))?;
-        apply(tenant, &accept::base_of(&loaded)?, change)
+        apply(tenant, &tenant.rules, &accept::base_of(&loaded)?, change)
     }
 
     /// What is known of the account, read again when `user` names something that is not.
@@ -210,31 +247,13 @@ impl Reconciler {
         }
         Ok(Some(known))
     }
-
-    async fn conclude(
-        &self,
-        tenant: &Arc<Tenant>,
-        accepted: Accepted,
-        deadline: Instant,
-        at_once: bool,
-    ) -> Result<Outcome, Error> {
-        match accepted {
-            Accepted::Now(id) => Ok(Outcome::Settled(id)),
-            Accepted::Gone => Ok(Outcome::Gone),
-            Accepted::Waits(id, _) if at_once => {
-                self.bell.notify_waiters();
-                Ok(Outcome::Settled(id))
-            }
-            Accepted::Waits(id, seq) => self.settle(tenant, &id, seq, deadline).await,
-        }
-    }
 }
 
-fn apply(tenant: &Tenant, base: &Resource, change: &Change) -> Result<Resource, Error> {
+fn apply(tenant: &Tenant, rules: &Rules, base: &Resource, change: &Change) -> Result<Resource, Error> {
     Ok(match change {
-        Change::Put(body) => check::replace(&schema::USER, base, body.clone(), &tenant.rules)?,
+        Change::Put(body) => check::replace(&schema::USER, base, body.clone(), rules)?,
         Change::Patch(op) => {
-            let patched = patch::apply(&schema::USER, base, op, &tenant.rules)?;
+            let patched = patch::apply(&schema::USER, base, op, rules)?;
             for path in &patched.skipped {
                 tracing::warn!(tenant = %tenant.id, path, "an attribute outside the schema was skipped");
             }

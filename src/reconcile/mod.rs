@@ -37,12 +37,14 @@ use tokio_util::task::TaskTracker;
 pub use budget::SharedBudget;
 pub use contact::ContactError;
 pub use groups::GroupWritten;
+pub use intent::{Begun, Change};
 pub use settle::Outcome;
 pub use tenant::{Known, Tenant};
 
 use crate::clock::{Clock, Ids};
 use crate::domain::TenantId;
-use crate::scim;
+use crate::domain::offer::{self, Offer};
+use crate::scim::{self, schema::ResourceType};
 use crate::store::{self, Store};
 
 /// Brings people in line: now, for a request that waits ([`Reconciler::create`] and its kin), and for ever
@@ -141,6 +143,13 @@ impl Reconciler {
     /// Whether every tenant has met RingCX.
     pub fn all_ready(&self) -> bool {
         self.tenants.values().all(|tenant| tenant.known().is_some())
+    }
+
+    /// What the tenant has to give of one resource type; nothing before it has met RingCX.
+    pub fn offers(&self, tenant: &TenantId, ty: &ResourceType) -> Vec<Offer> {
+        let Some(tenant) = self.tenants.get(tenant) else { return Vec::new() };
+        let known = tenant.known().unwrap_or_default();
+        offer::offers(ty, &tenant.policy, &tenant.mappings, &known.directory)
     }
 
     fn tenant(&self, id: &TenantId) -> Result<&Arc<Tenant>, Error> {

@@ -93,7 +93,7 @@ impl Reconciler {
         tracing::warn!(tenant = %tenant.id, person.id = %loaded.person.id, status = why.status, "RingCX or a guard refused");
         let now = self.clock.now();
         let waited = loaded.waiting.first().is_some_and(|revision| self.somebody_waits(tenant, revision));
-        let (tenant_id, rules) = (tenant.id.clone(), tenant.rules.clone());
+        let (tenant_id, rules) = (tenant.id.clone(), tenant.rules.uncounted());
         let (person, link) = (loaded.person.clone(), loaded.link.clone());
         let (waiting, why) = (loaded.waiting.clone(), why.clone());
         let record = self.record(

@@ -135,14 +135,24 @@ pub(super) struct StoredKnown {
     agent_groups: Vec<AgentGroup>,
     aux_states: Vec<AuxState>,
     rights_docs: BTreeMap<String, RightsDocId>,
+    #[serde(default)]
+    rights_doc_titles: BTreeMap<RightsDocId, String>,
     own_user: Option<UserId>,
     external_id_source: Option<ExternalIdSource>,
 }
 
 impl From<StoredKnown> for Known {
     fn from(stored: StoredKnown) -> Self {
-        let StoredKnown { agent_groups, aux_states, rights_docs, own_user, external_id_source } = stored;
-        Self { directory: Directory { agent_groups, aux_states, rights_docs }, own_user, external_id_source }
+        let StoredKnown {
+            agent_groups,
+            aux_states,
+            rights_docs,
+            rights_doc_titles,
+            own_user,
+            external_id_source,
+        } = stored;
+        let directory = Directory { agent_groups, aux_states, rights_docs, rights_doc_titles };
+        Self { directory, own_user, external_id_source }
     }
 }
 
@@ -152,6 +162,7 @@ impl From<&Known> for StoredKnown {
             agent_groups: known.directory.agent_groups.clone(),
             aux_states: known.directory.aux_states.clone(),
             rights_docs: known.directory.rights_docs.clone(),
+            rights_doc_titles: known.directory.rights_doc_titles.clone(),
             own_user: known.own_user,
             external_id_source: known.external_id_source,
         }

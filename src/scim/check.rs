@@ -159,7 +159,7 @@ impl Incoming {
                 reader.unknown(key)?;
                 continue;
             };
-            if reader.rules.strict() && quirks::key_is_path(&key, &at) {
+            if !quirks::key_as_path(reader.rules, &key, &at) {
                 reader.unknown(key)?;
                 continue;
             }
@@ -252,11 +252,8 @@ fn check_schemas(ty: &ResourceType, body: &Object, rules: &Rules) -> Result<(), 
             "schemas names another type of resource; {} takes {own}.",
             ty.endpoint
         ))),
-        Some(Value::Array(listed)) if listed.iter().any(|each| each.as_str() == Some(own)) => Ok(()),
-        _ if rules.strict() => {
-            Err(Error::invalid_syntax(format!("schemas must be a list that contains {own}.")))
-        }
-        _ => Ok(()),
+        schemas if quirks::loose_schemas(rules, schemas, own) => Ok(()),
+        _ => Err(Error::invalid_syntax(format!("schemas must be a list that contains {own}."))),
     }
 }
 

@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     /// Skips, or refuses, an attribute outside the schema.
     pub(super) fn unknown(&mut self, path: String) -> Result<(), Error> {
         let in_body = self.unknown == ScimType::InvalidSyntax;
-        if self.rules.strict() || (self.rules.strict_paths && !(in_body && quirks::foreign_urn(&path))) {
+        if !quirks::unknown_attribute(self.rules, in_body, &path) {
             let path = super::error::quoted_path(&path);
             return Err(Error::of(
                 self.unknown,
@@ -120,11 +120,9 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<Value>, Error> {
         let items = match value {
             Value::Null => Vec::new(),
-            Value::String(text) if text.is_empty() => Vec::new(),
-            Value::Array(items) => items,
-            // OneLogin sends `emails` as an object (test `onelogin_emails_object_not_array`).
-            single if !self.rules.strict() => vec![single],
-            other => return Err(wrong_type(at, attribute, &other, "an array")),
+            Value::String(text) if text.is_empty() && quirks::empty_text(self.rules) => Vec::new(),
+            other => quirks::single_as_list(self.rules, other)
+                .map_err(|other| wrong_type(at, attribute, &other, "an array"))?,
         };
         if items.len() > MAX_ELEMENTS {
             let count = items.len();
@@ -136,6 +134,13 @@ impl<'a> Reader<'a> {
         for (index, item) in items.into_iter().enumerate() {
             let at = At { index: Some(index), ..at };
             elements.extend(self.one(at, attribute, item)?);
+        }
+        let primaries =
+            elements.iter().filter(|each| each.get("primary") == Some(&Value::Bool(true))).count();
+        if primaries > 1 && !quirks::several_primaries(self.rules) {
+            return Err(Error::invalid_value(format!(
+                "{at} has {primaries} primary elements; mark one at most."
+            )));
         }
         Ok(elements)
     }
@@ -149,7 +154,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<Value>, Error> {
         match value {
             Value::Null => Ok(None),
-            Value::Array(items) if !self.rules.strict() => match quirks::list_as_single(items) {
+            Value::Array(items) => match quirks::list_as_single(self.rules, items) {
                 Ok(single @ Value::Array(_)) => {
                     Err(wrong_type(at, attribute, &single, attribute.kind.as_str()))
                 }
@@ -165,7 +170,7 @@ impl<'a> Reader<'a> {
                 }
                 Ok((!object.is_empty()).then_some(Value::Object(object)))
             }
-            Value::String(text) if text.is_empty() => Ok(None),
+            Value::String(text) if text.is_empty() && quirks::empty_text(self.rules) => Ok(None),
             value => self.scalar(at, attribute, value).map(Some),
         }
     }
@@ -177,22 +182,19 @@ impl<'a> Reader<'a> {
         attribute: &'static Attribute,
         value: Value,
     ) -> Result<Vec<(&'static Attribute, Option<Value>)>, Error> {
-        let tolerant = !self.rules.strict();
+        let rules = self.rules;
         let mut object = match value {
             Value::Object(object) => object,
-            Value::String(text) if text.is_empty() => return Ok(Vec::new()),
-            other if tolerant => quirks::scalar_as_object(attribute, other)
+            Value::String(text) if text.is_empty() && quirks::empty_text(rules) => return Ok(Vec::new()),
+            other => quirks::scalar_as_object(rules, attribute, other)
                 .map_err(|other| wrong_type(at, attribute, &other, "an object"))?,
-            other => return Err(wrong_type(at, attribute, &other, "an object")),
         };
-        if tolerant {
-            quirks::unpack_role(attribute, &mut object).map_err(|why| {
-                Error::invalid_value(format!("{at} {why}; send the name of the role as value."))
-            })?;
-        }
+        quirks::unpack_role(rules, attribute, &mut object).map_err(|why| {
+            Error::invalid_value(format!("{at} {why}; send the name of the role as value."))
+        })?;
         let mut parts = Vec::with_capacity(object.len());
         for (key, value) in object {
-            let alias = || tolerant.then(|| quirks::sub_attribute_alias(attribute, &key)).flatten();
+            let alias = || quirks::sub_attribute_alias(rules, attribute, &key);
             match attribute.sub(&key).or_else(alias) {
                 None => self.unknown(format!("{at}.{key}"))?,
                 Some(sub) if !sub.writable() => {}
@@ -203,23 +205,22 @@ impl<'a> Reader<'a> {
     }
 
     fn scalar(&mut self, at: At, attribute: &'static Attribute, value: Value) -> Result<Value, Error> {
-        let tolerant = !self.rules.strict();
+        let rules = self.rules;
         let read = match (attribute.kind, value) {
             (Kind::Boolean, Value::Bool(flag)) => Value::Bool(flag),
-            (Kind::Boolean, Value::String(text)) if tolerant => quirks::boolean_text(&text)
+            (Kind::Boolean, Value::String(text)) => quirks::boolean_text(rules, &text)
                 .map(Value::Bool)
                 .ok_or_else(|| wrong_type(at, attribute, &Value::String(text), "true or false"))?,
             (Kind::Integer, Value::Number(number)) => Value::from(
                 whole(&number)
                     .ok_or_else(|| wrong_type(at, attribute, &Value::Number(number), "a whole number"))?,
             ),
-            (Kind::Integer, Value::String(text)) if tolerant => match text.trim().parse::<i64>() {
-                Ok(number) => Value::from(number),
-                Err(_) => return Err(wrong_type(at, attribute, &Value::String(text), "a whole number")),
-            },
+            (Kind::Integer, Value::String(text)) => quirks::number_text::<i64>(rules, &text)
+                .map(Value::from)
+                .ok_or_else(|| wrong_type(at, attribute, &Value::String(text), "a whole number"))?,
             (Kind::Decimal, Value::Number(number)) => Value::Number(number),
-            (Kind::Decimal, Value::String(text)) if tolerant => {
-                let number = text.trim().parse().ok().and_then(Number::from_f64).map(Value::Number);
+            (Kind::Decimal, Value::String(text)) => {
+                let number = quirks::number_text(rules, &text).and_then(Number::from_f64).map(Value::Number);
                 number.ok_or_else(|| wrong_type(at, attribute, &Value::String(text), "a number"))?
             }
             (Kind::DateTime, Value::String(text)) => match text.parse::<jiff::Timestamp>() {
@@ -227,7 +228,7 @@ impl<'a> Reader<'a> {
                 Err(_) => return Err(wrong_type(at, attribute, &Value::String(text), "an RFC 3339 time")),
             },
             (Kind::String | Kind::Reference | Kind::Binary, Value::String(text)) => Value::String(text),
-            (Kind::String | Kind::Reference, other) if tolerant => quirks::scalar_as_text(other)
+            (Kind::String | Kind::Reference, other) => quirks::scalar_as_text(rules, other)
                 .map(Value::String)
                 .map_err(|other| wrong_type(at, attribute, &other, "text"))?,
             (kind, other) => return Err(wrong_type(at, attribute, &other, kind.as_str())),

@@ -1,4 +1,4 @@
-//! The error of the protocol (RFC 7644 §3.12) and its ten `scimType` words, in one table.
+//! The error of the protocol (RFC 7644 §3.12) and its `scimType` words, those of RFC 9865 included, in one table.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ pub struct Error {
     pub detail: String,
 }
 
-/// Declares the keywords of RFC 7644 table 9: variant, constructor, wire name, status, meaning.
+/// Declares the keywords of RFC 7644 table 9 and RFC 9865 §2.1: variant, constructor, wire name, status, meaning.
 macro_rules! scim_types {
     ($($variant:ident, $constructor:ident, $name:literal, $status:literal, $doc:literal;)*) => {
-        /// The detail error keywords of RFC 7644 table 9.
+        /// The detail error keywords of RFC 7644 table 9 and RFC 9865 §2.1.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         pub enum ScimType { $(#[doc = $doc] $variant,)* }
@@ -60,6 +60,9 @@ scim_types! {
     NoTarget, no_target, "noTarget", 400, "The path of a PATCH operation selects nothing.";
     InvalidValue, invalid_value, "invalidValue", 400, "A required value is missing or a value does not fit its attribute.";
     InvalidVers, invalid_vers, "invalidVers", 400, "The protocol version is not supported.";
+    InvalidCursor, invalid_cursor, "invalidCursor", 400, "The cursor was not given by this server for this query (RFC 9865 §2.1).";
+    ExpiredCursor, expired_cursor, "expiredCursor", 400, "The cursor is too old (RFC 9865 §2.1).";
+    InvalidCount, invalid_count, "invalidCount", 400, "The page size is not possible with a cursor (RFC 9865 §2.1).";
     Sensitive, sensitive, "sensitive", 403, "The request puts confidential values into its URI (RFC 7644 §7.5.2).";
 }
 
@@ -160,6 +163,9 @@ mod tests {
                 ("noTarget", 400),
                 ("invalidValue", 400),
                 ("invalidVers", 400),
+                ("invalidCursor", 400),
+                ("expiredCursor", 400),
+                ("invalidCount", 400),
                 ("sensitive", 403),
             ]
         );

@@ -3,18 +3,27 @@
 use serde_json::{Value, json};
 
 use super::error::quoted;
-use super::{Error, Object, quirks, urn};
+use super::{Error, Object, Rules, quirks, urn};
 
 /// How many resources a page has when the client does not say.
-const DEFAULT_COUNT: u64 = 100;
+pub const DEFAULT_COUNT: u64 = 100;
+
+/// Which part of the answer a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// From a place in the list, 1 or more (RFC 7644 §3.4.2.4).
+    Index(u64),
+    /// From a mark that the server gave; an empty one begins (RFC 9865).
+    Cursor(String),
+}
 
 /// The parameters of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
     /// Text of the filter.
     pub filter: Option<String>,
-    /// First resource to show, 1 or more.
-    pub start_index: u64,
+    /// Which part.
+    pub paging: Paging,
     /// Most resources to show; 0 asks for the total alone.
     pub count: u64,
     /// Attributes to show.
@@ -27,81 +36,114 @@ pub struct ListQuery {
     pub sort_order: Option<String>,
 }
 
+/// The parameters as they come, before those that depend on each other are read.
+#[derive(Default)]
+struct Raw {
+    texts: [Option<String>; 5],
+    start_index: Value,
+    count: Value,
+    cursor: Option<String>,
+}
+
+/// The parameters that are texts, in the order of `Raw::texts`.
+const TEXTS: [&str; 5] = ["filter", "attributes", "excludedAttributes", "sortBy", "sortOrder"];
+
 impl ListQuery {
     /// Reads the pairs of a query string, decoded. Unknown parameters are ignored; of a repeated one the first counts.
     ///
-    /// `startIndex` below 1 is 1, a negative `count` is 0 (RFC 7644 §3.4.2.4), and `count` is capped at `max_results`.
+    /// `startIndex` below 1 is 1, a negative `count` is 0 (RFC 7644 §3.4.2.4), and `count` is capped at `max_results`; with a
+    /// cursor it must lie between 1 and that (RFC 9865 §2.1). Where both are given, the cursor decides.
     ///
     /// ```
-    /// use ringcx_scim::scim::list::ListQuery;
+    /// use ringcx_scim::scim::Rules;
+    /// use ringcx_scim::scim::list::{ListQuery, Paging};
     ///
-    /// let query = ListQuery::parse([("startIndex", "0"), ("count", "5000"), ("aadOptscim062020", "")], 200)?;
-    /// assert_eq!((query.start_index, query.count), (1, 200));
+    /// let pairs = [("startIndex", "0"), ("count", "5000"), ("aadOptscim062020", "")];
+    /// let query = ListQuery::parse(pairs, 200, &Rules::default())?;
+    /// assert_eq!((query.paging, query.count), (Paging::Index(1), 200));
     /// # Ok::<(), ringcx_scim::scim::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// 400 `invalidValue` when `startIndex` or `count` is not a number.
+    /// 400 `invalidValue` when `startIndex` or `count` is not a number, `invalidCount` when a cursor cannot have that count.
     pub fn parse<'q>(
         pairs: impl IntoIterator<Item = (&'q str, &'q str)>,
         max_results: u64,
+        rules: &Rules,
     ) -> Result<Self, Error> {
-        let mut query = Self::first_page(max_results);
+        let mut raw = Raw::default();
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in pairs {
-            let (name, value) = quirks::without_url_flag(name, value);
+            let (name, value) = quirks::without_url_flag(rules, name, value);
             if seen.contains(&name) {
                 continue;
             }
             seen.push(name);
-            query.take(name, &Value::from(value), max_results)?;
+            raw.take(name, &Value::from(value));
         }
-        Ok(query)
+        raw.finish(max_results)
     }
 
     /// Reads the body of a query by POST (RFC 7644 §3.4.3), where lists of attributes are arrays.
     ///
     /// # Errors
     ///
-    /// 400 `invalidSyntax` when the body is not an object, `invalidValue` as in [`ListQuery::parse`].
-    pub fn from_search(body: &Value, max_results: u64) -> Result<Self, Error> {
+    /// 400 `invalidSyntax` when the body is not a `SearchRequest`, `invalidValue` as in [`ListQuery::parse`].
+    pub fn from_search(body: &Value, max_results: u64, rules: &Rules) -> Result<Self, Error> {
         let Value::Object(body) = body else {
             return Err(Error::invalid_syntax("The body is not a JSON object; send a SearchRequest."));
         };
-        let mut query = Self::first_page(max_results);
+        if !quirks::loose_schemas(rules, body.get("schemas"), urn::SEARCH_REQUEST) {
+            return Err(Error::invalid_syntax(format!(
+                "schemas must be a list that contains {}.",
+                urn::SEARCH_REQUEST
+            )));
+        }
+        let mut raw = Raw::default();
         for (name, value) in body {
-            query.take(name, value, max_results)?;
+            raw.take(name, value);
         }
-        Ok(query)
+        raw.finish(max_results)
     }
+}
 
-    fn first_page(max_results: u64) -> Self {
-        Self {
-            filter: None,
-            start_index: 1,
-            count: DEFAULT_COUNT.min(max_results),
-            attributes: None,
-            excluded_attributes: None,
-            sort_by: None,
-            sort_order: None,
-        }
-    }
-
-    fn take(&mut self, name: &str, value: &Value, max_results: u64) -> Result<(), Error> {
+impl Raw {
+    fn take(&mut self, name: &str, value: &Value) {
         match name {
-            "startIndex" => {
-                self.start_index = number(name, value)?.map_or(self.start_index, |number| number.max(1));
+            "startIndex" => self.start_index = value.clone(),
+            "count" => self.count = value.clone(),
+            // An empty cursor asks for the first page (RFC 9865 §2).
+            "cursor" => self.cursor = value.as_str().map(|text| text.trim().to_owned()),
+            _ => {
+                let of = TEXTS.iter().position(|each| *each == name);
+                if let Some(place) = of.and_then(|index| self.texts.get_mut(index)) {
+                    *place = text(value);
+                }
             }
-            "count" => self.count = number(name, value)?.unwrap_or(self.count).min(max_results),
-            "filter" => self.filter = text(value),
-            "attributes" => self.attributes = text(value),
-            "excludedAttributes" => self.excluded_attributes = text(value),
-            "sortBy" => self.sort_by = text(value),
-            "sortOrder" => self.sort_order = text(value),
-            _ => {}
         }
-        Ok(())
+    }
+
+    fn finish(self, max_results: u64) -> Result<ListQuery, Error> {
+        let [filter, attributes, excluded_attributes, sort_by, sort_order] = self.texts;
+        let default = DEFAULT_COUNT.min(max_results);
+        let (paging, count) = match self.cursor {
+            None => {
+                let start = number("startIndex", &self.start_index)?.map_or(1, |number| number.max(1));
+                let count = number("count", &self.count)?.unwrap_or(default).min(max_results);
+                (Paging::Index(start), count)
+            }
+            Some(cursor) => {
+                let count = number("count", &self.count).unwrap_or(Some(0)).unwrap_or(default);
+                if !(1..=max_results).contains(&count) {
+                    return Err(Error::invalid_count(format!(
+                        "With a cursor, count must be between 1 and {max_results}."
+                    )));
+                }
+                (Paging::Cursor(cursor), count)
+            }
+        };
+        Ok(ListQuery { filter, paging, count, attributes, excluded_attributes, sort_by, sort_order })
     }
 }
 
@@ -148,19 +190,47 @@ pub fn response(total: u64, start_index: u64, resources: Vec<Value>) -> Value {
     Value::Object(body)
 }
 
+/// The answer to a query whose resources are texts already; with a cursor there is no `startIndex` (RFC 9865 §2).
+pub fn page(total: u64, start_index: Option<u64>, next_cursor: Option<&str>, resources: &[&str]) -> String {
+    let size: usize = resources.iter().map(|text| text.len() + 1).sum();
+    let mut text = String::with_capacity(size + 512);
+    text.extend([r#"{"schemas":[""#, urn::LIST_RESPONSE, r#""],"totalResults":"#, &total.to_string()]);
+    if let Some(start) = start_index {
+        text.extend([r#","startIndex":"#, &start.to_string()]);
+    }
+    text.extend([r#","itemsPerPage":"#, &resources.len().to_string()]);
+    if let Some(cursor) = next_cursor {
+        // Letters, digits, hyphens and underscores: nothing to escape.
+        text.extend([r#","nextCursor":""#, cursor, r#"""#]);
+    }
+    text.push_str(r#","Resources":["#);
+    for (index, resource) in resources.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(resource);
+    }
+    text.push_str("]}");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(pairs: &[(&'static str, &'static str)]) -> Result<ListQuery, Error> {
-        ListQuery::parse(pairs.iter().copied(), 200)
+        ListQuery::parse(pairs.iter().copied(), 200, &Rules::default())
     }
 
     #[test]
     fn paging_count_bounds() {
         let check = |name, value, expected: (u64, u64)| {
             let query = parse(&[(name, value)]).unwrap();
-            assert_eq!((query.start_index, query.count), expected, "{name}={value}");
+            assert_eq!(
+                (query.paging, query.count),
+                (Paging::Index(expected.0), expected.1),
+                "{name}={value}"
+            );
         };
         check("count", "2", (1, 2));
         check("count", "0", (1, 0));
@@ -178,7 +248,18 @@ mod tests {
             assert_eq!(error.scim_type, Some(crate::scim::ScimType::InvalidValue));
             assert!(error.detail.contains(name) && error.detail.contains(value), "{error}");
         }
-        assert_eq!(ListQuery::parse([], 50).unwrap().count, 50);
+        assert_eq!(ListQuery::parse([], 50, &Rules::default()).unwrap().count, 50);
+    }
+
+    #[test]
+    fn a_cursor_has_a_count_within_bounds_and_goes_before_an_index() {
+        let query = parse(&[("cursor", ""), ("startIndex", "7"), ("count", "200")]).unwrap();
+        assert_eq!((query.paging, query.count), (Paging::Cursor(String::new()), 200));
+        assert_eq!(parse(&[("cursor", "x")]).unwrap().paging, Paging::Cursor("x".to_owned()));
+        for count in ["0", "-1", "201", "many"] {
+            let error = parse(&[("cursor", "x"), ("count", count)]).unwrap_err();
+            assert_eq!(error.scim_type, Some(crate::scim::ScimType::InvalidCount), "{count}");
+        }
     }
 
     #[test]
@@ -199,12 +280,12 @@ mod tests {
     fn search_body_reads_like_a_query_string() {
         let body = json!({"schemas": [urn::SEARCH_REQUEST], "attributes": ["userName", "id"], "startIndex": 3, "count": 900,
                           "filter": "userName pr", "sortBy": "userName", "sortOrder": "descending"});
-        let query = ListQuery::from_search(&body, 200).unwrap();
+        let query = ListQuery::from_search(&body, 200, &Rules::default()).unwrap();
         assert_eq!(query.attributes.as_deref(), Some("userName,id"));
-        assert_eq!((query.start_index, query.count), (3, 200));
+        assert_eq!((query.paging, query.count), (Paging::Index(3), 200));
         assert_eq!(query.sort_order.as_deref(), Some("descending"));
-        assert!(ListQuery::from_search(&json!([]), 200).is_err());
-        assert!(ListQuery::from_search(&json!({"count": true}), 200).is_err());
+        assert!(ListQuery::from_search(&json!([]), 200, &Rules::default()).is_err());
+        assert!(ListQuery::from_search(&json!({"count": true}), 200, &Rules::default()).is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod quirks;
 mod resource;
 mod rules;
 pub mod schema;
+pub mod sort;
 pub mod urn;
 
 #[cfg(test)]

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+
+use super::quirks::{Quirk, Where};
 
 /// A named set of tolerated deviations, the `compatibility` setting of a tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,7 +67,7 @@ impl FromStr for Compatibility {
 }
 
 /// How a tenant wants requests to be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// The named set of quirks.
     pub compatibility: Compatibility,
@@ -71,27 +75,84 @@ pub struct Rules {
     pub strict_paths: bool,
     /// Apply the `active: false` of a PATCH whose other operations fail (RFC 7644 §3.5.2 would apply nothing).
     pub disable_survives_bad_patch: bool,
+    /// How often each quirk was used, where that is counted.
+    pub(super) uses: Option<Arc<Uses>>,
 }
 
+/// How often each quirk was used, in the order of [`Quirk::ALL`].
+#[derive(Debug)]
+pub(super) struct Uses(Vec<AtomicU64>);
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |rules: &Self| (rules.compatibility, rules.strict_paths, rules.disable_survives_bad_patch);
+        of(self) == of(other)
+    }
+}
+
+impl Eq for Rules {}
+
 impl Rules {
-    /// The rules that a compatibility setting stands for when nothing else is set.
+    /// The rules that a compatibility setting stands for when nothing else is set; uses are not counted.
     pub fn of(compatibility: Compatibility) -> Self {
         Self {
             compatibility,
             strict_paths: compatibility == Compatibility::Strict,
             // Entra records a failed PATCH as one object's error and goes on; access must not stay open meanwhile.
             disable_survives_bad_patch: compatibility == Compatibility::Entra,
+            uses: None,
         }
+    }
+
+    /// The same rules, with a count of uses that all clones share.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        let uses = Uses(Quirk::ALL.iter().map(|_| AtomicU64::new(0)).collect());
+        Self { uses: Some(Arc::new(uses)), ..self }
+    }
+
+    /// The same rules without counting: for reading again what was read before.
+    #[must_use]
+    pub fn uncounted(&self) -> Self {
+        Self { uses: None, ..self.clone() }
+    }
+
+    /// Whether a deviation, which has just occurred, is tolerated; if so it is counted.
+    pub fn tolerates(&self, quirk: Quirk) -> bool {
+        let tolerated = self.tolerates_silently(quirk);
+        if tolerated {
+            self.count(quirk);
+        }
+        tolerated
+    }
+
+    /// Whether a deviation would be tolerated.
+    pub fn tolerates_silently(&self, quirk: Quirk) -> bool {
+        match (quirk, quirk.place()) {
+            (Quirk::DisableSurvives, _) => self.disable_survives_bad_patch,
+            (Quirk::UnknownAttribute, _) => !self.strict_paths && !self.strict(),
+            (_, Where::Tolerant) => !self.strict(),
+            (_, Where::Only(only)) => self.compatibility == only,
+        }
+    }
+
+    /// Counts a use.
+    pub(super) fn count(&self, quirk: Quirk) {
+        if let Some(count) = self.uses.as_ref().and_then(|uses| uses.0.get(quirk as usize)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The quirks that were used, and how often.
+    pub fn used(&self) -> Vec<(Quirk, u64)> {
+        let counts = self.uses.iter().flat_map(|uses| &uses.0);
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        Quirk::ALL.iter().copied().zip(counts).filter(|(_, count)| *count > 0).collect()
     }
 
     /// Whether the RFCs are taken to the letter.
     pub fn strict(&self) -> bool {
         self.compatibility == Compatibility::Strict
-    }
-
-    /// Whether an attribute outside the schema is an error rather than skipped.
-    pub fn refuses_unknown(&self) -> bool {
-        self.strict_paths || self.strict()
     }
 }
 
@@ -107,5 +168,27 @@ mod tests {
         }
         assert!("azure".parse::<Compatibility>().unwrap_err().contains("entra"));
         assert_eq!(Rules::default(), Rules::of(Compatibility::Generic));
+    }
+
+    #[test]
+    fn strict_tolerates_nothing_and_the_others_what_does_not_contradict_the_rfcs() {
+        for quirk in Quirk::ALL.iter().copied() {
+            for each in Compatibility::ALL {
+                let expected = match quirk.place() {
+                    Where::Tolerant => each != Compatibility::Strict,
+                    Where::Only(only) => each == only,
+                };
+                assert_eq!(Rules::of(each).tolerates(quirk), expected, "{} under {each}", quirk.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn uses_are_counted_by_name_over_all_clones() {
+        let rules = Rules::default().counted();
+        assert!(rules.clone().tolerates(Quirk::BareToken) && rules.tolerates(Quirk::BareToken));
+        assert!(!rules.tolerates(Quirk::ReplaceCreatesElement), "a refusal is no use");
+        rules.uncounted().tolerates(Quirk::UrlFlag);
+        assert_eq!(rules.used(), [(Quirk::BareToken, 2)]);
     }
 }

@@ -8,6 +8,10 @@ pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// The contact-centre extension. The form `...:extension:{Name}:2.0:User` is the one Entra's attribute editor accepts.
 pub const RINGCX_USER: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
+/// Role of Okta's entitlement management.
+pub const OKTA_ROLE: &str = "urn:okta:scim:schemas:core:1.0:Role";
+/// Entitlement of Okta's entitlement management.
+pub const OKTA_ENTITLEMENT: &str = "urn:okta:scim:schemas:core:1.0:Entitlement";
 /// Schema of a schema (RFC 7643 §7).
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 /// Schema of a resource type (RFC 7643 §6).

@@ -8,7 +8,6 @@ use crate::domain::answer::{self, Meta};
 use crate::scim::Object;
 use crate::scim::project::Projection;
 use crate::scim::schema::ResourceType;
-use crate::scim::urn;
 use crate::store::search::{FoundGroup, FoundPerson};
 
 /// The media type of every answer (RFC 7644 §3.1).
@@ -84,27 +83,6 @@ pub(super) fn group(base: &str, found: &FoundGroup, projection: &Projection, ty:
     let text = to_text(projection.apply(ty, group_object(base, found)));
     let etag = answer::group_etag(found.group.version);
     Shown { text, location: format!("{base}/Groups/{}", found.group.id), etag }
-}
-
-/// A list of resources that are text already (RFC 7644 §3.4.2).
-pub(super) fn list(total: u64, start_index: u64, resources: &[String]) -> String {
-    let size: usize = resources.iter().map(String::len).sum();
-    let mut text = String::with_capacity(size + resources.len() + 160);
-    let shown = resources.len();
-    text.push_str(r#"{"schemas":[""#);
-    text.push_str(urn::LIST_RESPONSE);
-    for (name, number) in [
-        ("\"],\"totalResults\":", total),
-        (",\"startIndex\":", start_index),
-        (",\"itemsPerPage\":", shown as u64),
-    ] {
-        text.push_str(name);
-        text.push_str(&number.to_string());
-    }
-    text.push_str(",\"Resources\":[");
-    text.push_str(&resources.join(","));
-    text.push_str("]}");
-    text
 }
 
 fn to_text(object: Object) -> String {

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::{App, Error, token};
 use crate::domain::{Actor, TenantId};
-use crate::scim::Rules;
+use crate::scim::{Rules, quirks};
 use crate::store::tokens::{self, Token};
 
 /// How long a token that was good is believed: a revocation takes effect everywhere within five seconds.
@@ -36,6 +36,10 @@ pub(super) struct Caller {
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
+/// The path of this request was put right before it was routed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Straightened;
+
 /// The tenant and the path of its base in a URL path; nothing outside every base.
 pub(super) fn tenant_of(path: &str) -> Option<(&str, &str)> {
     let rest = path.strip_prefix('/')?;
@@ -54,12 +58,21 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let (name, base) = tenant_of(parts.uri.path()).ok_or_else(|| no_route(parts.uri.path()))?;
         let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = bearer(given.ok_or_else(|| Error::unauthorized("no Authorization header"))?);
+        let given = given.ok_or_else(|| Error::unauthorized("no Authorization header"))?;
+        let (bare, given) = bearer(given);
         let token = check(app, given).await?;
         let rules = app.tenants.get(&token.tenant).filter(|_| token.tenant.as_str() == name);
         // A token of another tenant is answered like one that never was.
         let rules = rules.ok_or_else(|| Error::unauthorized("token of another tenant"))?.clone();
-        let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if bare && !quirks::bare_token(&rules) {
+            return Err(Error::unauthorized("token without the word Bearer"));
+        }
+        if parts.extensions.get::<Straightened>().is_some() && !quirks::path_slashes(&rules) {
+            return Err(no_route(parts.uri.path()));
+        }
+        parts.extensions.insert(rules.clone());
+        let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
+            || parts.uri.path().ends_with("/.search");
         if !reads && token.scope != "write" {
             return Err(Error::new(403, "This token may only read; use one with scope write."));
         }
@@ -69,12 +82,12 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// The token with or without the word before it: Okta's "HTTP Header" sends it bare.
-fn bearer(header: &str) -> &str {
+/// Whether the token stands without the word before it, as Okta's "HTTP Header" sends it, and the token.
+fn bearer(header: &str) -> (bool, &str) {
     let header = header.trim();
     match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => header,
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (false, token.trim()),
+        _ => (true, header),
     }
 }
 
@@ -175,7 +188,7 @@ mod tests {
     #[test]
     fn okta_header_auth_without_bearer() {
         for header in ["t", "Bearer t", "bearer  t ", "BEARER t"] {
-            assert_eq!(bearer(header), "t", "{header}");
+            assert_eq!(bearer(header), (header == "t", "t"), "{header}");
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn schema(caller: Caller, Id(id): Id) -> Result<Response, Error
 }
 
 /// The id in a path.
-pub(super) struct Id(String);
+pub(super) struct Id(pub(super) String);
 
 impl axum::extract::FromRequestParts<App> for Id {
     type Rejection = Error;

@@ -2,12 +2,12 @@
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::{header, request::Parts};
+use axum::http::{Extensions, header, request::Parts};
 use serde_json::Value;
 
 use super::{App, Error};
-use crate::scim;
 use crate::scim::list::ListQuery;
+use crate::scim::{self, Rules, quirks};
 
 /// A JSON body.
 pub(super) struct Body(pub(super) Value);
@@ -19,7 +19,12 @@ impl FromRequest<App> for Body {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).map(|kind| kind.trim().to_ascii_lowercase());
         let named = kind.as_deref().unwrap_or_default().to_owned();
-        if !matches!(named.as_str(), "" | "application/scim+json" | "application/json" | "text/json") {
+        let fits = match named.as_str() {
+            "application/scim+json" | "application/json" => true,
+            "" | "text/json" => quirks::missing_content_type(&rules(request.extensions())),
+            _ => false,
+        };
+        if !fits {
             return Err(Error::new(
                 415,
                 format!("The body is {named}; send application/scim+json or application/json."),
@@ -54,7 +59,7 @@ impl FromRequest<App> for Body {
     }
 }
 
-/// The parameters of a query, with a filter that is not too long.
+/// The parameters of a query.
 pub(super) struct Parameters(pub(super) ListQuery);
 
 impl FromRequestParts<App> for Parameters {
@@ -66,16 +71,13 @@ impl FromRequestParts<App> for Parameters {
             scim::Error::invalid_value("The query cannot be decoded; percent-encode it as UTF-8.")
         })?;
         let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let query = ListQuery::parse(pairs, app.settings.max_results)?;
-        let most = app.settings.max_filter_length;
-        if query.filter.as_ref().is_some_and(|filter| filter.len() > most) {
-            return Err(scim::Error::invalid_filter(format!(
-                "The filter is longer than {most} bytes; ask for less at a time."
-            ))
-            .into());
-        }
-        Ok(Self(query))
+        Ok(Self(ListQuery::parse(pairs, app.settings.max_results, &rules(&parts.extensions))?))
     }
+}
+
+/// The rules of the tenant, left by [`Caller`](super::auth::Caller), which every handler takes first.
+fn rules(extensions: &Extensions) -> Rules {
+    extensions.get::<Rules>().cloned().unwrap_or_default()
 }
 
 /// The header of a conditional request.

@@ -1,7 +1,5 @@
 //! `/Groups`. Answers never wait for RingCX: what follows from a membership is the worker's.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::Response;
@@ -10,14 +8,13 @@ use super::answers::{self, Shown};
 use super::auth::Caller;
 use super::extract::{Body, Conditions, Parameters};
 use super::users::{operations, path_id};
-use super::{App, Error};
+use super::{App, Error, metrics};
 use crate::domain::GroupId;
 use crate::reconcile::GroupWritten;
-use crate::scim::filter::{self, Matcher};
 use crate::scim::list::ListQuery;
 use crate::scim::project::Projection;
 use crate::scim::{self, check, schema::GROUP};
-use crate::store::search::{self, FoundGroup, Search};
+use crate::store::search::FoundGroup;
 use crate::store::{groups, members};
 
 /// Names the ids that a write named as members and that name nobody here.
@@ -25,37 +22,6 @@ static X_SKIPPED_MEMBERS: HeaderName = HeaderName::from_static("x-skipped-member
 
 /// Ids in that header, at most.
 const SKIPPED_SHOWN: usize = 20;
-
-/// `GET /Groups` (RFC 7644 §3.4.2).
-pub(super) async fn list(
-    caller: Caller,
-    State(app): State<App>,
-    Parameters(query): Parameters,
-) -> Result<Response, Error> {
-    let projection = projection(&query)?;
-    let text = query.filter.as_deref();
-    let parsed = text.map(|text| filter::parse(&GROUP, text, &caller.rules)).transpose()?;
-    let matcher = parsed.as_ref().map(|filter| Matcher::compile(&GROUP, filter)).transpose()?;
-    // A filter may look at members that are not shown.
-    let asks_members = text.is_some_and(|text| text.to_ascii_lowercase().contains("members"));
-    let base = caller.base.clone();
-    let search = Search {
-        filter: parsed,
-        keep: Arc::new(move |found: &FoundGroup| {
-            matcher.as_ref().is_none_or(|matcher| matcher.matches(&answers::group_object(&base, found)))
-        }),
-        offset: query.start_index - 1,
-        limit: query.count,
-    };
-    let wanted = projection.wants("members") || asks_members;
-    let page = search::groups(&app.store, &caller.tenant, search, wanted).await?;
-    let shown: Vec<String> = page
-        .items
-        .iter()
-        .map(|found| answers::group(&caller.base, found, &projection, &GROUP).text)
-        .collect();
-    Ok(answers::json(StatusCode::OK, answers::list(page.total, query.start_index, &shown)))
-}
 
 /// `GET /Groups/{id}` (RFC 7644 §3.4.1).
 pub(super) async fn get(
@@ -84,7 +50,7 @@ pub(super) async fn create(
     let written = app.reconciler.create_group(&caller.tenant, &caller.actor, new, wanted).await?;
     let shown = show(&app, &caller, &written.id, &query).await?;
     let location = shown.location.clone();
-    Ok(answers::with(respond(StatusCode::CREATED, shown, &written), header::LOCATION, &location))
+    Ok(answers::with(respond(&caller, StatusCode::CREATED, shown, &written), header::LOCATION, &location))
 }
 
 /// `PUT /Groups/{id}` (RFC 7644 §3.5.1).
@@ -98,7 +64,7 @@ pub(super) async fn replace(
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
     let written = app.reconciler.replace_group(&caller.tenant, &caller.actor, &id, body, if_match).await?;
-    Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?, &written))
+    Ok(respond(&caller, StatusCode::OK, show(&app, &caller, &id, &query).await?, &written))
 }
 
 /// `PATCH /Groups/{id}` (RFC 7644 §3.5.2): 204, or 200 with the resource when attributes are asked for.
@@ -114,9 +80,9 @@ pub(super) async fn patch(
     let if_match = conditions.if_match.as_deref();
     let written = app.reconciler.patch_group(&caller.tenant, &caller.actor, &id, op, if_match).await?;
     if query.attributes.is_some() {
-        return Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?, &written));
+        return Ok(respond(&caller, StatusCode::OK, show(&app, &caller, &id, &query).await?, &written));
     }
-    Ok(skipped(answers::empty(StatusCode::NO_CONTENT), &written))
+    Ok(skipped(&caller, answers::empty(StatusCode::NO_CONTENT), &written))
 }
 
 /// `DELETE /Groups/{id}` (RFC 7644 §3.6).
@@ -161,14 +127,15 @@ async fn show(app: &App, caller: &Caller, id: &GroupId, query: &ListQuery) -> Re
     Ok(answers::group(&caller.base, &found, &projection, &GROUP))
 }
 
-fn respond(status: StatusCode, shown: Shown, written: &GroupWritten) -> Response {
-    skipped(answers::with(answers::json(status, shown.text), header::ETAG, &shown.etag), written)
+fn respond(caller: &Caller, status: StatusCode, shown: Shown, written: &GroupWritten) -> Response {
+    skipped(caller, answers::with(answers::json(status, shown.text), header::ETAG, &shown.etag), written)
 }
 
-fn skipped(response: Response, written: &GroupWritten) -> Response {
+fn skipped(caller: &Caller, response: Response, written: &GroupWritten) -> Response {
     if written.skipped.is_empty() {
         return response;
     }
+    metrics::skipped_members(caller.tenant.to_string(), written.skipped.len());
     let mut ids: Vec<&str> = written.skipped.iter().take(SKIPPED_SHOWN).map(String::as_str).collect();
     if written.skipped.len() > SKIPPED_SHOWN {
         ids.push("...");

@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use axum::extract::State;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use super::App;
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -13,8 +16,26 @@ pub fn install() {
 }
 
 /// `GET /metrics`: the text of Prometheus.
-pub(super) async fn scrape() -> String {
-    RECORDER.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+pub(super) async fn scrape(State(app): State<App>) -> String {
+    let mut text = RECORDER.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default();
+    // The protocol counts by itself, because it knows nothing of metrics.
+    text.push_str("# TYPE ringcx_scim_quirks_total counter\n");
+    let mut tenants: Vec<_> = app.tenants.iter().collect();
+    tenants.sort_by_key(|(tenant, _)| tenant.as_str());
+    for (tenant, rules) in tenants {
+        for (quirk, count) in rules.used() {
+            let name = quirk.as_str();
+            let labels = ["{quirk=\"", name, "\",tenant=\"", tenant.as_str(), "\"} "].concat();
+            text.extend(["ringcx_scim_quirks_total", &labels, &count.to_string(), "\n"]);
+        }
+    }
+    text
+}
+
+/// Counts members that a group write named and nobody has.
+pub(super) fn skipped_members(tenant: String, count: usize) {
+    #[expect(clippy::disallowed_macros, reason = "this is the place where HTTP metrics are named")]
+    metrics::counter!("ringcx_scim_skipped_members_total", "tenant" => tenant).increment(count as u64);
 }
 
 /// Counts a request and records how long it took.

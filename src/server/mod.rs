@@ -5,6 +5,8 @@
 
 mod answers;
 mod auth;
+mod catalog;
+mod cursor;
 mod discovery;
 mod error;
 mod extract;
@@ -12,6 +14,8 @@ mod groups;
 mod health;
 mod metrics;
 mod openapi;
+mod parts;
+mod query;
 mod router;
 mod serve;
 mod settings;

@@ -9,11 +9,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::auth::{Caller, RequestId, no_route, tenant_of};
-use super::{App, Error, answers, discovery, groups, health, metrics, openapi, users};
+use super::auth::{Caller, RequestId, Straightened, no_route, tenant_of};
+use super::{App, Error, answers, catalog, discovery, groups, health, metrics, openapi, query, users};
 
 /// Names the request in the answer, in the log, and in the audit record.
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,16 +43,29 @@ pub fn router(app: App) -> Router {
 fn tenant_routes(base: &str) -> Router<App> {
     let at = |path: &str| format!("{base}{path}");
     Router::new()
-        .route(&at("/Users"), get(users::list).post(users::create))
+        .route(&at("/Users"), get(query::users).post(users::create))
         .route(
             &at("/Users/{id}"),
             get(users::get).put(users::replace).patch(users::patch).delete(users::delete),
         )
-        .route(&at("/Groups"), get(groups::list).post(groups::create))
+        .route(&at("/Groups"), get(query::groups).post(groups::create))
         .route(
             &at("/Groups/{id}"),
             get(groups::get).put(groups::replace).patch(groups::patch).delete(groups::delete),
         )
+        .route(base, get(query::everything))
+        .route(&at("/.search"), post(query::search_everything))
+        .route(&at("/Users/.search"), post(query::search_users))
+        .route(&at("/Groups/.search"), post(query::search_groups))
+        .route(&at("/Roles"), get(query::roles))
+        .route(&at("/Roles/.search"), post(query::search_roles))
+        .route(&at("/Roles/{id}"), get(catalog::role))
+        .route(&at("/Entitlements"), get(query::entitlements))
+        .route(&at("/Entitlements/.search"), post(query::search_entitlements))
+        .route(&at("/Entitlements/{id}"), get(catalog::entitlement))
+        .route(&at("/AgentGroups"), get(query::agent_groups))
+        .route(&at("/AgentGroups/.search"), post(query::search_agent_groups))
+        .route(&at("/AgentGroups/{id}"), get(catalog::agent_group))
         .route(&at("/ServiceProviderConfig"), get(discovery::config))
         .route(&at("/ResourceTypes"), get(discovery::resource_types))
         .route(&at("/ResourceTypes/{id}"), get(discovery::resource_type))
@@ -74,6 +87,7 @@ fn straighten(mut request: Request) -> Request {
     }
     if let Ok(uri) = text.parse::<Uri>() {
         *request.uri_mut() = uri;
+        request.extensions_mut().insert(Straightened);
     }
     request
 }

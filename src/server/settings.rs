@@ -29,6 +29,10 @@ pub struct Settings {
     pub max_operations: usize,
     /// The most resources on a page. Default 200.
     pub max_results: u64,
+    /// How long a cursor can be used (RFC 9865). Default 1 h.
+    pub cursor_timeout: Span,
+    /// The most operations of a bulk request. Default 1000.
+    pub max_bulk_operations: usize,
     /// How long running requests may take to end when the server stops. Default 25 s.
     pub drain_timeout: Span,
 }
@@ -45,6 +49,8 @@ impl Default for Settings {
             max_filter_length: 8192,
             max_operations: 5000,
             max_results: 200,
+            cursor_timeout: Span::secs(3600),
+            max_bulk_operations: 1000,
             drain_timeout: Span::secs(25),
         }
     }
@@ -73,6 +79,7 @@ impl Settings {
             || self.max_body_bytes < 1024
             || self.max_operations == 0
             || self.max_filter_length == 0
+            || self.max_bulk_operations == 0
         {
             found.push(("max_results", "and the other limits must leave room for a request".to_owned()));
         }

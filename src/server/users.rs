@@ -1,7 +1,5 @@
 //! `/Users`.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -12,39 +10,13 @@ use super::auth::Caller;
 use super::extract::{Body, Conditions, Parameters};
 use super::{App, Error};
 use crate::domain::PersonId;
-use crate::reconcile::Outcome;
-use crate::scim::filter::{self, Matcher};
+use crate::reconcile::{Begun, Change, Outcome};
 use crate::scim::list::ListQuery;
 use crate::scim::patch::PatchOp;
 use crate::scim::project::Projection;
 use crate::scim::{self, check, schema::USER};
-use crate::store::search::{self, FoundPerson, Search};
+use crate::store::search::FoundPerson;
 use crate::store::{members, people};
-
-/// `GET /Users` (RFC 7644 §3.4.2).
-pub(super) async fn list(
-    caller: Caller,
-    State(app): State<App>,
-    Parameters(query): Parameters,
-) -> Result<Response, Error> {
-    let projection = projection(&query)?;
-    let text = query.filter.as_deref();
-    let parsed = text.map(|text| filter::parse(&USER, text, &caller.rules)).transpose()?;
-    let matcher = parsed.as_ref().map(|filter| Matcher::compile(&USER, filter)).transpose()?;
-    let base = caller.base.clone();
-    let search = Search {
-        filter: parsed,
-        keep: Arc::new(move |found: &FoundPerson| {
-            matcher.as_ref().is_none_or(|matcher| matcher.matches(&answers::user_object(&base, found)))
-        }),
-        offset: query.start_index - 1,
-        limit: query.count,
-    };
-    let page = search::people(&app.store, &caller.tenant, search).await?;
-    let shown: Vec<String> =
-        page.items.iter().map(|found| answers::user(&caller.base, found, &projection, &USER).text).collect();
-    Ok(answers::json(StatusCode::OK, answers::list(page.total, query.start_index, &shown)))
-}
 
 /// `GET /Users/{id}` (RFC 7644 §3.4.1).
 pub(super) async fn get(
@@ -69,8 +41,8 @@ pub(super) async fn create(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let new = check::create(&USER, body, &caller.rules)?;
-    let outcome = app.reconciler.create(&caller.tenant, &caller.actor, new, deadline(&app)).await?;
-    let id = settled(outcome)?;
+    let begun = app.reconciler.create(&caller.tenant, &caller.actor, new).await?;
+    let id = conclude(&app, &caller, begun).await?;
     let shown = show(&app, &caller, &id, &query).await?;
     let location = shown.location.clone();
     Ok(answers::with(respond(StatusCode::CREATED, shown), header::LOCATION, &location))
@@ -86,9 +58,9 @@ pub(super) async fn replace(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
-    let outcome =
-        app.reconciler.replace(&caller.tenant, &caller.actor, &id, body, if_match, deadline(&app)).await?;
-    let id = settled(outcome)?;
+    let change = Change::Put(body);
+    let begun = app.reconciler.change(&caller.tenant, &caller.actor, &id, change, if_match).await?;
+    let id = conclude(&app, &caller, begun).await?;
     Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?))
 }
 
@@ -103,9 +75,9 @@ pub(super) async fn patch(
 ) -> Result<Response, Error> {
     let op = operations(&app, body, &caller)?;
     let if_match = conditions.if_match.as_deref();
-    let outcome =
-        app.reconciler.patch(&caller.tenant, &caller.actor, &id, op, if_match, deadline(&app)).await?;
-    let id = settled(outcome)?;
+    let change = Change::Patch(op);
+    let begun = app.reconciler.change(&caller.tenant, &caller.actor, &id, change, if_match).await?;
+    let id = conclude(&app, &caller, begun).await?;
     Ok(respond(StatusCode::OK, show(&app, &caller, &id, &query).await?))
 }
 
@@ -117,8 +89,8 @@ pub(super) async fn delete(
     Id(id): Id,
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
-    let outcome = app.reconciler.delete(&caller.tenant, &caller.actor, &id, if_match, deadline(&app)).await?;
-    match outcome {
+    let begun = app.reconciler.delete(&caller.tenant, &caller.actor, &id, if_match).await?;
+    match app.reconciler.conclude(&caller.tenant, begun, deadline(&app)).await? {
         Outcome::Gone => Ok(answers::empty(StatusCode::NO_CONTENT)),
         other => settled(other).map(|_| answers::empty(StatusCode::NO_CONTENT)),
     }
@@ -160,7 +132,12 @@ fn projection(query: &ListQuery) -> Result<Projection, Error> {
     Ok(Projection::parse(&USER, query.attributes.as_deref(), query.excluded_attributes.as_deref())?)
 }
 
-fn deadline(app: &App) -> Instant {
+async fn conclude(app: &App, caller: &Caller, begun: Begun) -> Result<PersonId, Error> {
+    settled(app.reconciler.conclude(&caller.tenant, begun, deadline(app)).await?)
+}
+
+/// When a request stops waiting for RingCX.
+pub(super) fn deadline(app: &App) -> Instant {
     Instant::now() + app.settings.settle_timeout.as_duration()
 }
 
@@ -184,7 +161,7 @@ fn respond(status: StatusCode, shown: Shown) -> Response {
 }
 
 /// The person of a write that has succeeded.
-fn settled(outcome: Outcome) -> Result<PersonId, Error> {
+pub(super) fn settled(outcome: Outcome) -> Result<PersonId, Error> {
     match outcome {
         Outcome::Settled(id) => Ok(id),
         Outcome::Gone => Err(Error::new(404, "The user was deleted meanwhile.")),

@@ -12,6 +12,21 @@ pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, name: &str) -> Result<Option<Stri
     })
 }
 
+/// Writes what is known under `name` unless something is known already, and says what is known then.
+pub fn set_once(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    name: &str,
+    value: &str,
+    now: Timestamp,
+) -> Result<String, Error> {
+    tx.exec(
+        "INSERT INTO facts (tenant, name, value, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        &[tenant.into(), name.into(), value.into(), now.into()],
+    )?;
+    Ok(get(tx, tenant, name)?.unwrap_or_default())
+}
+
 /// Writes what is known under `name`.
 pub fn set(tx: &mut Tx<'_>, tenant: &TenantId, name: &str, value: &str, now: Timestamp) -> Result<(), Error> {
     tx.exec(

@@ -98,6 +98,24 @@ pub(super) fn groups(filter: &Filter, first: usize) -> Pushed {
     push(filter, first, GROUP_URN, group_column)
 }
 
+/// The column that sorts people like this attribute, if one does: text that everybody has.
+pub(super) fn people_order(path: &AttrPath) -> Option<&'static str> {
+    order(path, USER_URN, user_column, &["username", "id"])
+}
+
+/// The column that sorts groups like this attribute, if one does.
+pub(super) fn groups_order(path: &AttrPath) -> Option<&'static str> {
+    order(path, GROUP_URN, group_column, &["displayname", "id"])
+}
+
+fn order(path: &AttrPath, urn: &str, columns: Columns, always: &[&str]) -> Option<&'static str> {
+    always.iter().find(|name| path.name.eq_ignore_ascii_case(name))?;
+    match column(path, urn, columns)? {
+        Column::Folded(name) | Column::Exact(name) => Some(name),
+        Column::Flag(_) | Column::Time(_) | Column::FoldedIn(_) | Column::ExactIn(_) => None,
+    }
+}
+
 type Columns = fn(&str, Option<&str>) -> Option<Column>;
 
 fn push(filter: &Filter, first: usize, urn: &str, columns: Columns) -> Pushed {
@@ -116,28 +134,33 @@ impl Pushed {
                 column(path, urn, columns).is_some_and(|column| self.compare(column, *op, value))
             }
             Filter::ValuePath(path, inner) => {
-                // One element must satisfy all of it; that some element has the value is a necessary part.
-                self.value_of(path, inner, urn, columns);
-                false
+                // One element must satisfy all of it; that some element has the value is a necessary part, and the
+                // whole of it where nothing else is asked.
+                self.value_of(path, inner, urn, columns)
             }
             _ => false,
         };
         self.exact &= pushed;
     }
 
-    fn value_of(&mut self, path: &AttrPath, inner: &Filter, urn: &str, columns: Columns) {
+    fn value_of(&mut self, path: &AttrPath, inner: &Filter, urn: &str, columns: Columns) -> bool {
         let parts = match inner {
             Filter::And(parts) => parts.as_slice(),
             one => std::slice::from_ref(one),
         };
+        let mut pushed = 0;
         for part in parts {
             if let Filter::Compare(sub, CompareOp::Eq, value) = part
+                && sub.urn.is_none()
+                && sub.sub.is_none()
                 && sub.name.eq_ignore_ascii_case("value")
                 && let Some(column) = column(path, urn, columns)
+                && self.compare(column, CompareOp::Eq, value)
             {
-                self.compare(column, CompareOp::Eq, value);
+                pushed += 1;
             }
         }
+        parts.len() == 1 && pushed == 1
     }
 
     /// Adds a comparison; false when no column can serve it.

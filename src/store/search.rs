@@ -1,12 +1,15 @@
-//! Lists and searches, in the order of the ids: stable whatever the paging.
+//! Lists and searches, in the order of the ids or of an attribute and then the ids: stable whatever the paging.
 //!
 //! What the columns can answer is asked of the database; the rest is looked at row by row in short transactions, each beginning
 //! where the last one ended, so that no reader holds up the writer's log.
 
+mod rows;
+mod sorted;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scim_filter_parser::Filter;
+use scim_filter_parser::{AttrPath, Filter};
 
 use super::pushdown::{self, Pushed};
 use super::{Error, Row, Store, Tx, Val, groups, people};
@@ -28,6 +31,8 @@ pub struct Page<T> {
     pub total: u64,
     /// Those of this page.
     pub items: Vec<T>,
+    /// Whether others come after them.
+    pub more: bool,
 }
 
 /// A person on a page, with the groups that stand in the answer.
@@ -51,6 +56,40 @@ pub struct FoundGroup {
 /// Whether a row belongs to the answer; asked only where the database cannot say.
 pub type Keep<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 
+/// The place of a row in an order: texts that sort by code point. Where a column has the order, the place is one mark and its text.
+pub type Key<T> = Arc<dyn Fn(&T) -> String + Send + Sync>;
+
+/// An order other than that of the ids.
+#[derive(Clone)]
+pub struct Order<T> {
+    /// The attribute, in case a column has it.
+    pub path: AttrPath,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+    /// The same as a question about one row.
+    pub key: Key<T>,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// After so many.
+    Offset(u64),
+    /// After this place; none is the beginning.
+    After(Option<Place>),
+}
+
+/// A place in a list that does not move when rows come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The key of the last row shown; empty where the ids are the order.
+    pub key: String,
+    /// Its id.
+    pub id: String,
+    /// How many there were in all when the list was begun.
+    pub total: u64,
+}
+
 /// What is searched for.
 #[derive(Clone)]
 pub struct Search<T> {
@@ -58,8 +97,10 @@ pub struct Search<T> {
     pub filter: Option<Filter>,
     /// The same filter as a question about one row.
     pub keep: Keep<T>,
-    /// How many are skipped.
-    pub offset: u64,
+    /// The order, if it is not that of the ids.
+    pub order: Option<Order<T>>,
+    /// Where the page begins.
+    pub window: Window,
     /// How many are shown.
     pub limit: u64,
 }
@@ -73,16 +114,7 @@ pub async fn people(
     tenant: &TenantId,
     search: Search<FoundPerson>,
 ) -> Result<Page<FoundPerson>, Error> {
-    let pushed = search.filter.as_ref().map(|filter| pushdown::people(filter, 2));
-    let table = Table {
-        name: "people",
-        columns: people::COLUMNS,
-        counter: PEOPLE,
-        read: people::read,
-        id: |person: &people::Person| person.id.as_str().to_owned(),
-        complete: with_groups,
-    };
-    run(store, tenant, search, pushed, table).await
+    run(store, tenant, people_question(search)).await
 }
 
 /// The groups of a tenant that a filter lets through; `members` says whether they come with their members.
@@ -93,18 +125,120 @@ pub async fn groups(
     store: &Store,
     tenant: &TenantId,
     search: Search<FoundGroup>,
-    members: bool,
+    members: Members,
 ) -> Result<Page<FoundGroup>, Error> {
+    run(store, tenant, groups_question(search, members)).await
+}
+
+/// Every matching person's place in the order, ascending, and their id.
+///
+/// # Errors
+/// What the database said.
+pub async fn people_places(
+    store: &Store,
+    tenant: &TenantId,
+    search: Search<FoundPerson>,
+) -> Result<Vec<(String, String)>, Error> {
+    sorted::places(store, tenant, &people_question(search)).await
+}
+
+/// Every matching group's place in the order, ascending, and its id.
+///
+/// # Errors
+/// What the database said.
+pub async fn groups_places(
+    store: &Store,
+    tenant: &TenantId,
+    search: Search<FoundGroup>,
+    members: Members,
+) -> Result<Vec<(String, String)>, Error> {
+    sorted::places(store, tenant, &groups_question(search, members)).await
+}
+
+/// The people of these ids, in no order; those who are gone are left out.
+///
+/// # Errors
+/// What the database said.
+pub async fn people_of(
+    store: &Store,
+    tenant: &TenantId,
+    ids: Vec<String>,
+) -> Result<Vec<FoundPerson>, Error> {
+    let (tenant, table) = (tenant.clone(), people_table());
+    store.read(move |tx| rows::of_ids(tx, &tenant, &table, &ids)).await
+}
+
+/// The groups of these ids, in no order; those that are gone are left out.
+///
+/// # Errors
+/// What the database said.
+pub async fn groups_of(
+    store: &Store,
+    tenant: &TenantId,
+    ids: Vec<String>,
+    members: bool,
+) -> Result<Vec<FoundGroup>, Error> {
+    let (tenant, table) = (tenant.clone(), groups_table(members));
+    store.read(move |tx| rows::of_ids(tx, &tenant, &table, &ids)).await
+}
+
+/// What the members of groups are needed for. Reading those of a large group is dear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// They stand in the answer.
+    pub shown: bool,
+    /// The filter, or the order, looks at them.
+    pub asked: bool,
+}
+
+/// A search and the tables it goes through.
+struct Question<R, T> {
+    search: Search<T>,
+    pushed: Option<Pushed>,
+    /// The column that has the order.
+    column: Option<&'static str>,
+    /// How rows are read that are shown.
+    shown: Table<R, T>,
+    /// How rows are read that are only looked at.
+    asked: Table<R, T>,
+}
+
+fn people_question(search: Search<FoundPerson>) -> Question<people::Person, FoundPerson> {
+    let pushed = search.filter.as_ref().map(|filter| pushdown::people(filter, 2));
+    let column = search.order.as_ref().and_then(|order| pushdown::people_order(&order.path));
+    let table = people_table();
+    Question { search, pushed, column, shown: table, asked: table }
+}
+
+fn groups_question(search: Search<FoundGroup>, members: Members) -> Question<groups::Group, FoundGroup> {
     let pushed = search.filter.as_ref().map(|filter| pushdown::groups(filter, 2));
-    let table = Table {
+    let column = search.order.as_ref().and_then(|order| pushdown::groups_order(&order.path));
+    let asked = groups_table(members.asked || members.shown);
+    Question { search, pushed, column, shown: groups_table(members.shown), asked }
+}
+
+fn people_table() -> Table<people::Person, FoundPerson> {
+    Table {
+        name: "people",
+        columns: people::COLUMNS,
+        counter: PEOPLE,
+        read: people::read,
+        id: |person| person.id.as_str(),
+        id_of: |found| found.person.id.as_str(),
+        complete: with_groups,
+    }
+}
+
+fn groups_table(members: bool) -> Table<groups::Group, FoundGroup> {
+    Table {
         name: "groups",
         columns: groups::COLUMNS,
         counter: GROUPS,
         read: groups::read,
-        id: |group: &groups::Group| group.id.as_str().to_owned(),
+        id: |group| group.id.as_str(),
+        id_of: |found| found.group.id.as_str(),
         complete: if members { with_members } else { without_members },
-    };
-    run(store, tenant, search, pushed, table).await
+    }
 }
 
 /// Adds to rows what an answer needs beside them.
@@ -116,7 +250,8 @@ struct Table<R, T> {
     columns: &'static str,
     counter: &'static str,
     read: fn(&Row<'_>) -> Result<R, Error>,
-    id: fn(&R) -> String,
+    id: fn(&R) -> &str,
+    id_of: fn(&T) -> &str,
     complete: Complete<R, T>,
 }
 
@@ -128,149 +263,48 @@ impl<R, T> Clone for Table<R, T> {
 
 impl<R, T> Copy for Table<R, T> {}
 
-async fn run<R, T>(
-    store: &Store,
-    tenant: &TenantId,
-    search: Search<T>,
-    pushed: Option<Pushed>,
-    table: Table<R, T>,
-) -> Result<Page<T>, Error>
+async fn run<R, T>(store: &Store, tenant: &TenantId, question: Question<R, T>) -> Result<Page<T>, Error>
 where
     R: Clone + Send + 'static,
     T: Send + 'static,
 {
-    match pushed {
-        None => {
-            let (tenant, offset, limit) = (tenant.clone(), search.offset, search.limit);
-            store
-                .read(move |tx| {
-                    let total = total(tx, &tenant, table.counter)?;
-                    let items = page(tx, &tenant, &table, None, offset, limit)?;
-                    Ok(Page { total, items })
-                })
-                .await
-        }
-        Some(pushed) if pushed.exact => {
-            let (tenant, offset, limit) = (tenant.clone(), search.offset, search.limit);
-            store
-                .read(move |tx| {
-                    let items = page(tx, &tenant, &table, Some(&pushed), offset, limit)?;
-                    let shown = items.len() as u64;
-                    // A page that is neither empty nor full ends the list: then nothing is counted.
-                    let ends = shown < limit && (shown > 0 || offset == 0);
-                    let total =
-                        if ends { offset + shown } else { count_where(tx, &tenant, &table, &pushed)? };
-                    Ok(Page { total, items })
-                })
-                .await
-        }
-        Some(pushed) => scan(store, tenant, search, pushed, table).await,
+    let exact = question.pushed.as_ref().is_none_or(|pushed| pushed.exact);
+    match (&question.search.order, question.column) {
+        (None, _) | (Some(_), Some(_)) if exact => rows::page(store, tenant, question).await,
+        (None, _) => scan(store, tenant, question).await,
+        (Some(_), _) => sorted::page(store, tenant, question).await,
     }
 }
 
 /// Goes through the rows that the columns leave over, in short transactions.
-async fn scan<R, T>(
-    store: &Store,
-    tenant: &TenantId,
-    search: Search<T>,
-    pushed: Pushed,
-    table: Table<R, T>,
-) -> Result<Page<T>, Error>
+async fn scan<R, T>(store: &Store, tenant: &TenantId, question: Question<R, T>) -> Result<Page<T>, Error>
 where
     R: Clone + Send + 'static,
     T: Send + 'static,
 {
-    let (mut total, mut items, mut after) = (0_u64, Vec::new(), String::new());
+    let Question { search, pushed, asked, .. } = question;
+    let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    let (skip, mut after, counted) = match &search.window {
+        Window::Offset(offset) => (*offset, String::new(), None),
+        Window::After(None) => (0, String::new(), None),
+        Window::After(Some(place)) => (0, place.id.clone(), Some(place.total)),
+    };
+    let (mut total, mut items, mut more) = (0_u64, Vec::new(), false);
     loop {
-        let (tenant, pushed, from) = (tenant.clone(), pushed.clone(), after.clone());
-        let (last, found) = store
-            .read_long(move |tx| {
-                let rows = chunk(tx, &tenant, &table, &pushed, &from)?;
-                let full = rows.len() as u64 == CHUNK;
-                let last = rows.last().filter(|_| full).map(table.id);
-                Ok::<_, Error>((last, (table.complete)(tx, &tenant, rows)?))
-            })
-            .await?;
+        let (last, found) = rows::chunk(store, tenant, asked, pushed.clone(), after).await?;
         for item in found.into_iter().filter(|item| (search.keep)(item)) {
-            if total >= search.offset && (items.len() as u64) < search.limit {
+            if total >= skip && items.len() < limit {
                 items.push(item);
+            } else if total >= skip {
+                more = true;
             }
             total += 1;
         }
         match last {
-            Some(last) => after = last,
-            None => return Ok(Page { total, items }),
+            Some(last) if counted.is_none() || !more => after = last,
+            _ => return Ok(Page { total: counted.unwrap_or(total), items, more }),
         }
     }
-}
-
-fn values<'a>(tenant: &'a TenantId, pushed: Option<&'a Pushed>) -> Vec<Val<'a>> {
-    let of = pushed.map(|pushed| pushed.values.iter().map(super::pushdown::Owned::as_val));
-    std::iter::once(Val::from(tenant)).chain(of.into_iter().flatten()).collect()
-}
-
-fn page<R, T>(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    table: &Table<R, T>,
-    pushed: Option<&Pushed>,
-    offset: u64,
-    limit: u64,
-) -> Result<Vec<T>, Error> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let mut values = values(tenant, pushed);
-    let condition = pushed.map_or("", |pushed| pushed.sql.as_str());
-    let (name, columns) = (table.name, table.columns);
-    // The skipped rows are counted on the index alone; only the shown ones are read.
-    let start = if offset == 0 {
-        String::new()
-    } else {
-        values.push(Val::Int(i64::try_from(offset).unwrap_or(i64::MAX)));
-        let skip = values.len();
-        format!(
-            " AND id >= (SELECT id FROM {name} WHERE tenant = $1 AND deleted_at IS NULL{condition} ORDER BY id LIMIT 1 OFFSET ${skip})"
-        )
-    };
-    values.push(Val::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let sql = format!(
-        "SELECT {columns} FROM {name} WHERE tenant = $1 AND deleted_at IS NULL{condition}{start} ORDER BY id LIMIT ${}",
-        values.len()
-    );
-    let rows = tx.all(&sql, &values, table.read)?;
-    (table.complete)(tx, tenant, rows)
-}
-
-fn chunk<R, T>(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    table: &Table<R, T>,
-    pushed: &Pushed,
-    after: &str,
-) -> Result<Vec<R>, Error> {
-    let mut values = values(tenant, Some(pushed));
-    values.push(Val::Text(after));
-    let sql = format!(
-        "SELECT {} FROM {} WHERE tenant = $1 AND deleted_at IS NULL{} AND id > ${} ORDER BY id LIMIT {CHUNK}",
-        table.columns,
-        table.name,
-        pushed.sql,
-        values.len()
-    );
-    tx.all(&sql, &values, table.read)
-}
-
-fn count_where<R, T>(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    table: &Table<R, T>,
-    pushed: &Pushed,
-) -> Result<u64, Error> {
-    let sql =
-        format!("SELECT COUNT(*) FROM {} WHERE tenant = $1 AND deleted_at IS NULL{}", table.name, pushed.sql);
-    let count = tx.one(&sql, &values(tenant, Some(pushed)), |row| row.int(0))?;
-    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
 }
 
 fn with_groups(

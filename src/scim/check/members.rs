@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::scim::error::shown;
 use crate::scim::fold::strip_prefix;
 use crate::scim::resource::is_empty;
-use crate::scim::{Error, Object, Rules, urn};
+use crate::scim::schema::GROUP;
+use crate::scim::{Error, Object, Rules, quirks, urn};
 
 /// Longest id of a member in bytes; those issued here have 36.
 const MAX_ID: usize = 256;
@@ -81,22 +82,28 @@ pub(in crate::scim) fn member_list(value: &Value, rules: &Rules) -> Result<Vec<M
         Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| read_member(item, index, rules)).collect()
         }
-        single if !rules.strict() => Ok(vec![read_member(single, 0, rules)?]),
-        other => Err(Error::invalid_value(format!("members is {}; send an array.", shown(other)))),
+        single => match quirks::single_as_list(rules, single.clone()) {
+            Ok(items) => items.iter().map(|item| read_member(item, 0, rules)).collect(),
+            Err(other) => Err(Error::invalid_value(format!("members is {}; send an array.", shown(&other)))),
+        },
     }
 }
 
 fn read_member(item: &Value, index: usize, rules: &Rules) -> Result<Member, Error> {
-    let bare = |id: String| Member { id, display: None, kind: MemberKind::Unknown };
-    match item {
-        Value::Object(object) => from_object(object, index),
-        Value::String(id) if !id.trim().is_empty() && !rules.strict() => Ok(bare(id.trim().to_owned())),
-        Value::Number(id) if !rules.strict() => Ok(bare(id.to_string())),
-        other => Err(Error::invalid_value(format!(
-            "members[{index}] is {}; send an object with the member's id as value.",
-            shown(other)
-        ))),
+    if let Value::Object(object) = item {
+        return from_object(object, index);
     }
+    let members = GROUP.schema.attribute("members");
+    let object = members.and_then(|members| quirks::scalar_as_object(rules, members, item.clone()).ok());
+    object.map_or_else(
+        || {
+            let shown = shown(item);
+            Err(Error::invalid_value(format!(
+                "members[{index}] is {shown}; send an object with the member's id as value."
+            )))
+        },
+        |object| from_object(&object, index),
+    )
 }
 
 fn from_object(object: &Object, index: usize) -> Result<Member, Error> {

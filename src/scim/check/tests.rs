@@ -465,3 +465,28 @@ fn okta_put_group_member_display_null() {
     let read = members(&body, &rules()).unwrap().unwrap();
     assert_eq!(read, [Member { id: "1".to_owned(), display: None, kind: MemberKind::Unknown }]);
 }
+
+#[test]
+fn numbers_as_text() {
+    let rank =
+        |rank: &str| json!({"userName": "jo", "schemas": [urn::USER], urn::RINGCX_USER: {"agentRank": rank}});
+    let user = create(&USER, rank("7"), &rules()).unwrap();
+    assert_eq!(user.get(&format!("{}:agentRank", urn::RINGCX_USER)), Some(&json!(7)));
+    assert!(create(&USER, rank("many"), &rules()).is_err());
+    assert_eq!(create(&USER, rank("7"), &strict()).unwrap_err().scim_type, Some(ScimType::InvalidValue));
+}
+
+#[test]
+fn strict_wants_one_primary_and_no_empty_text() {
+    let body = |more: Value| {
+        let mut body = json!({"userName": "jo", "schemas": [urn::USER]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let two = json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": true}]});
+    let error = create(&USER, body(two.clone()), &strict()).unwrap_err();
+    assert!(error.detail.contains("2 primary elements"), "{error}");
+    assert_eq!(created(two)["emails"][0]["primary"], false);
+    assert_eq!(created(json!({"title": ""})), json!({}));
+    assert_eq!(create(&USER, body(json!({"title": "x"})), &strict()).unwrap().text("title"), Some("x"));
+}

@@ -9,7 +9,7 @@ use super::{AttrPath, CompareOp, CompareValue, Filter};
 use crate::scim::error::{quoted, quoted_path};
 use crate::scim::fold::fold;
 use crate::scim::schema::{Attribute, Kind, Resolved, ResourceType};
-use crate::scim::{Error, quirks};
+use crate::scim::{Error, Rules, quirks};
 
 /// A resolved filter.
 #[derive(Debug)]
@@ -60,8 +60,12 @@ pub(in crate::scim) struct Element(Node);
 
 impl Element {
     /// Resolves the filter between brackets after `attribute`.
-    pub(in crate::scim) fn compile(attribute: &'static Attribute, filter: &Filter) -> Result<Self, Error> {
-        node(&Scope::Element(attribute), filter).map(Self)
+    pub(in crate::scim) fn compile(
+        attribute: &'static Attribute,
+        filter: &Filter,
+        rules: &Rules,
+    ) -> Result<Self, Error> {
+        node(&Scope { names: Names::Element(attribute), rules, among: &[] }, filter).map(Self)
     }
 
     /// Whether an element is selected.
@@ -97,14 +101,42 @@ impl Element {
 }
 
 /// What the names of a filter refer to.
-enum Scope<'a> {
+#[derive(Clone, Copy)]
+enum Names<'a> {
     Resource(&'a ResourceType),
     Element(&'static Attribute),
 }
 
-pub(super) fn filter(ty: &ResourceType, filter: &Filter) -> Result<Node, Error> {
-    node(&Scope::Resource(ty), filter)
+/// How a filter is read.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    names: Names<'a>,
+    rules: &'a Rules,
+    /// The types that are asked together: what one of them has is absent from the others (RFC 7644 §3.4.2.1).
+    among: &'a [&'a ResourceType],
 }
+
+pub(super) fn filter(
+    ty: &ResourceType,
+    among: &[&ResourceType],
+    filter: &Filter,
+    rules: &Rules,
+) -> Result<Node, Error> {
+    node(&Scope { names: Names::Resource(ty), rules, among }, filter)
+}
+
+/// What a comparison with an attribute says of a resource that cannot have it.
+fn of_nothing(op: CompareOp, value: &CompareValue) -> Node {
+    let holds = match op {
+        CompareOp::Eq => matches!(value, CompareValue::Null),
+        CompareOp::Ne => !matches!(value, CompareValue::Null),
+        _ => false,
+    };
+    if holds { Node::All(Vec::new()) } else { NEVER }
+}
+
+/// Matches nothing.
+const NEVER: Node = Node::Any(Vec::new());
 
 fn node(scope: &Scope<'_>, filter: &Filter) -> Result<Node, Error> {
     let all =
@@ -113,19 +145,20 @@ fn node(scope: &Scope<'_>, filter: &Filter) -> Result<Node, Error> {
         Filter::And(filters) => Node::All(all(filters)?),
         Filter::Or(filters) => Node::Any(all(filters)?),
         Filter::Not(inner) => Node::Not(Box::new(node(scope, inner)?)),
-        Filter::Present(path) => Node::Present(scope.place(path)?.0),
+        Filter::Present(path) => scope.place(path)?.map_or(NEVER, |(place, _)| Node::Present(place)),
         Filter::Compare(path, op, value) => {
-            let (place, leaf) = scope.place(path)?;
+            let Some((place, leaf)) = scope.place(path)? else { return Ok(of_nothing(*op, value)) };
             let (place, leaf) = comparable(path, place, leaf)?;
-            let operand = operand(path, leaf, *op, value)?;
+            let operand = operand(scope.rules, path, leaf, *op, value)?;
             Node::Compare(place, Test { op: *op, exact: leaf.case_exact, operand })
         }
         Filter::ValuePath(path, inner) => {
-            let (place, leaf) = scope.place(path)?;
+            let Some((place, leaf)) = scope.place(path)? else { return Ok(NEVER) };
             match place {
-                Place::Resource(at) if at.sub.is_none() && leaf.kind == Kind::Complex => {
-                    Node::Element(at, Box::new(node(&Scope::Element(leaf), inner)?))
-                }
+                Place::Resource(at) if at.sub.is_none() && leaf.kind == Kind::Complex => Node::Element(
+                    at,
+                    Box::new(node(&Scope { names: Names::Element(leaf), ..*scope }, inner)?),
+                ),
                 Place::Resource(_) | Place::Element(_) => {
                     return Err(Error::invalid_filter(format!(
                         "{} has no sub-attributes to filter on.",
@@ -138,11 +171,20 @@ fn node(scope: &Scope<'_>, filter: &Filter) -> Result<Node, Error> {
 }
 
 impl Scope<'_> {
-    /// Where a path leads, and the attribute there.
-    fn place(&self, path: &AttrPath) -> Result<(Place, &'static Attribute), Error> {
-        let (place, leaf) = match self {
-            Self::Resource(ty) => {
-                let at = ty.resolve(path).ok_or_else(|| {
+    /// Where a path leads, and the attribute there; nowhere when only another type has it.
+    fn place(&self, path: &AttrPath) -> Result<Option<(Place, &'static Attribute)>, Error> {
+        let (place, leaf) = match self.names {
+            Names::Resource(ty) => {
+                let qualified = |at: &Resolved| {
+                    path.urn.is_some()
+                        || at.extension.is_none()
+                        || quirks::unqualified_extension(self.rules, &path.name, at)
+                };
+                let at = ty.resolve(path).filter(qualified);
+                if at.is_none() && self.among.iter().any(|each| each.resolve(path).is_some()) {
+                    return Ok(None);
+                }
+                let at = at.ok_or_else(|| {
                     Error::invalid_filter(format!(
                         "filter on {} is not supported, it is no attribute of a {}; use userName, externalId, displayName, emails \
                          or another attribute that /Schemas lists.",
@@ -157,7 +199,7 @@ impl Scope<'_> {
                 })?;
                 (Place::Resource(at), leaf)
             }
-            Self::Element(attribute) => {
+            Names::Element(attribute) => {
                 let sub = attribute
                     .sub(&path.name)
                     .filter(|_| path.urn.is_none() && path.sub.is_none())
@@ -174,7 +216,7 @@ impl Scope<'_> {
                 leaf.name
             )));
         }
-        Ok((place, leaf))
+        Ok(Some((place, leaf)))
     }
 }
 
@@ -201,7 +243,13 @@ fn comparable(
 }
 
 /// The literal in the type of the attribute, if the operator makes sense for it.
-fn operand(path: &AttrPath, leaf: &Attribute, op: CompareOp, value: &CompareValue) -> Result<Operand, Error> {
+fn operand(
+    rules: &Rules,
+    path: &AttrPath,
+    leaf: &Attribute,
+    op: CompareOp,
+    value: &CompareValue,
+) -> Result<Operand, Error> {
     let partial = matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
     let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
     let kind = leaf.kind;
@@ -227,11 +275,19 @@ fn operand(path: &AttrPath, leaf: &Attribute, op: CompareOp, value: &CompareValu
     if literal.contains('\0') {
         return refuse("no value contains the character NUL");
     }
-    if !quirks::quoted_literal_fits(kind, &literal) {
+    let fits = match (kind, value) {
+        (Kind::Boolean, CompareValue::Bool(_)) | (Kind::Integer | Kind::Decimal, CompareValue::Number(_)) => {
+            true
+        }
+        (_, CompareValue::String(text)) => quirks::quoted_literal(rules, kind, text),
+        (Kind::Boolean | Kind::Integer | Kind::Decimal | Kind::DateTime, _) => false,
+        (Kind::String | Kind::Reference | Kind::Binary | Kind::Complex, _) => quirks::unquoted(rules),
+    };
+    if !fits {
         return refuse(&format!("{} does not fit it", quoted(&literal)));
     }
     match kind {
-        Kind::Boolean => Ok(Operand::Flag(quirks::boolean_text(&literal) == Some(true))),
+        Kind::Boolean => Ok(Operand::Flag(quirks::read_boolean(&literal) == Some(true))),
         Kind::Integer | Kind::Decimal => Ok(Operand::Number(literal.trim().parse().unwrap_or_default())),
         Kind::DateTime if !partial => match time(&literal) {
             Some(time) => Ok(Operand::Time(time)),

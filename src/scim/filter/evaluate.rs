@@ -12,6 +12,15 @@ use crate::scim::fold::folded;
 use crate::scim::resource::is_empty;
 
 impl Node {
+    /// Whether no object satisfies the filter.
+    pub(super) fn is_never(&self) -> bool {
+        match self {
+            Self::Any(nodes) => nodes.iter().all(Self::is_never),
+            Self::All(nodes) => nodes.iter().any(Self::is_never),
+            Self::Present(_) | Self::Compare(..) | Self::Not(_) | Self::Element(..) => false,
+        }
+    }
+
     /// Whether the object satisfies the filter.
     pub(in crate::scim) fn holds(&self, object: &Object) -> bool {
         match self {

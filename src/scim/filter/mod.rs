@@ -10,10 +10,8 @@ pub use scim_filter_parser::{AttrPath, CompareOp, CompareValue, Filter};
 
 pub(super) use compile::Element;
 
-use scim_filter_parser::Options;
-
 use super::schema::ResourceType;
-use super::{Error, Object, Rules};
+use super::{Error, Object, Rules, quirks};
 
 /// A filter resolved against a schema, ready to be evaluated many times.
 #[derive(Debug)]
@@ -26,7 +24,27 @@ impl Matcher {
     ///
     /// 400 `invalidFilter`, naming the attribute.
     pub fn compile(ty: &ResourceType, filter: &Filter) -> Result<Self, Error> {
-        compile::filter(ty, filter).map(Self)
+        // What the tenant's rules refuse was refused by `parse`.
+        compile::filter(ty, &[], filter, &Rules::default()).map(Self)
+    }
+
+    /// The same for a filter over several types: what only another of `among` has is absent from `ty`.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalidFilter` for an attribute that none of them has.
+    pub fn compile_among(
+        ty: &ResourceType,
+        among: &[&ResourceType],
+        filter: &Filter,
+        rules: &Rules,
+    ) -> Result<Self, Error> {
+        compile::filter(ty, among, filter, rules).map(Self)
+    }
+
+    /// Whether nothing can match, whatever it is.
+    pub fn is_never(&self) -> bool {
+        self.0.is_never()
     }
 
     /// Whether a full answer object (with `id`, `meta`, `groups`, `members`) matches.
@@ -53,20 +71,24 @@ impl Matcher {
 /// 400 `invalidFilter` when it cannot be parsed, names no attribute of this type or a secret one, or compares what cannot be
 /// compared.
 pub fn parse(ty: &ResourceType, text: &str, rules: &Rules) -> Result<Filter, Error> {
-    let filter = Filter::parse_with(text, &options(rules))
-        .map_err(|error| Error::invalid_filter(format!("The filter cannot be parsed: {error}.")))?;
-    Matcher::compile(ty, &filter)?;
+    let filter = read(text, rules)?;
+    compile::filter(ty, &[], &filter, rules)?;
     Ok(filter)
+}
+
+/// Reads the text of a filter, without asking what it names.
+///
+/// # Errors
+///
+/// 400 `invalidFilter` when it cannot be parsed.
+pub fn read(text: &str, rules: &Rules) -> Result<Filter, Error> {
+    quirks::unquoted_literal(rules, |options| Filter::parse_with(text, options))
+        .map_err(|error| Error::invalid_filter(format!("The filter cannot be parsed: {error}.")))
 }
 
 /// Whether a full answer object matches; a filter that does not fit the schema matches nothing.
 pub fn matches(ty: &ResourceType, filter: &Filter, full: &Object) -> bool {
     Matcher::compile(ty, filter).is_ok_and(|matcher| matcher.matches(full))
-}
-
-/// How the grammar is read under these rules.
-pub(super) fn options(rules: &Rules) -> Options {
-    if rules.strict() { Options::default() } else { Options::tolerant() }
 }
 
 #[cfg(test)]

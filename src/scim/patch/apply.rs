@@ -94,9 +94,7 @@ impl Patcher<'_> {
         let (at, filter) = match target(self.ty, path, &mut self.reader)? {
             Target::Unknown => return Ok(()),
             Target::Resource => return self.members(verb, value),
-            Target::At(at, _)
-                if written == Written::Key && self.rules.strict() && quirks::key_is_path(path, &at) =>
-            {
+            Target::At(at, _) if written == Written::Key && !quirks::key_as_path(self.rules, path, &at) => {
                 return self.reader.unknown(path.to_owned());
             }
             Target::At(at, filter) => (at, filter),
@@ -117,8 +115,10 @@ impl Patcher<'_> {
         };
         if !at.writable() {
             return match written {
-                Written::Key => Ok(()),
-                Written::Path => Err(Error::mutability(format!("{at} is read-only; leave it out."))),
+                Written::Key if quirks::read_only_in_value(self.rules) => Ok(()),
+                Written::Key | Written::Path => {
+                    Err(Error::mutability(format!("{at} is read-only; leave it out.")))
+                }
             };
         }
         match attribute.storage {
@@ -191,11 +191,11 @@ impl Patcher<'_> {
     /// `add` and `replace` of a single-valued attribute are the same; an object is merged (RFC 7644 §3.5.2.3).
     fn assign(&mut self, at: Resolved, attribute: &'static Attribute, value: Value) -> Result<(), Error> {
         let value = match value {
-            Value::Array(items) if !self.rules.strict() => quirks::list_as_single(items)
+            Value::Array(items) => quirks::list_as_single(self.rules, items)
                 .map_err(|_| Error::invalid_value(format!("{at} takes one value, not a list.")))?,
             other => other,
         };
-        if matches!(&value, Value::Null) || value.as_str() == Some("") {
+        if value.is_null() || (value.as_str() == Some("") && quirks::empty_text(self.rules)) {
             self.clear(at, attribute);
             return Ok(());
         }
@@ -291,7 +291,7 @@ impl Patcher<'_> {
         let list_at = At::from(Resolved { sub: None, ..at });
         let whole = at.sub.is_none() && verb == Verb::Replace;
         let clears = is_empty(&value);
-        if selected.is_empty() && clears && !self.rules.strict() {
+        if selected.is_empty() && clears && quirks::remove_of_nothing(self.rules) {
             return Ok(());
         }
         // A value under a sub-attribute is read as an object of that one, so that a packed role unpacks here too.
@@ -363,7 +363,7 @@ impl Patcher<'_> {
     ) -> Result<(), Error> {
         let selected = filter.map(|filter| self.selected(&at, filter));
         if selected.as_ref().is_some_and(Vec::is_empty) {
-            return if quirks::remove_of_nothing_succeeds(self.rules) {
+            return if quirks::remove_of_nothing(self.rules) {
                 Ok(())
             } else {
                 Err(Error::no_target(format!("no element of {} matches.", attribute.name)))
@@ -372,6 +372,7 @@ impl Patcher<'_> {
         // Entra names in `value` what to remove; taking it for "all" would strip everything.
         let listed = match value {
             Some(value) if filter.is_none() && at.sub.is_none() && !value.is_null() => {
+                quirks::remove_by_value(self.rules)?;
                 Some(self.reader.elements(at.into(), attribute, value)?)
             }
             _ => None,

@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::{Operation, PatchOp, Verb};
 use crate::scim::check::{Member, is_members, member_list};
 use crate::scim::error::quoted_path;
-use crate::scim::filter::{CompareOp, CompareValue, Element, Filter, options};
+use crate::scim::filter::{CompareOp, CompareValue, Element, Filter};
 use crate::scim::resource::is_empty;
 use crate::scim::schema::GROUP;
-use crate::scim::{Error, Object, Rules};
+use crate::scim::{Error, Object, Rules, quirks};
 
 /// One change of membership.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,7 @@ pub fn member_matches(filter: &Filter, id: &str, display: Option<&str>, is_group
     if let Some(display) = display {
         member.insert("display".to_owned(), Value::from(display));
     }
-    Element::compile(members, filter).is_ok_and(|element| element.matches(&member))
+    Element::compile(members, filter, &Rules::default()).is_ok_and(|element| element.matches(&member))
 }
 
 /// What an operation is apart from membership, and its change of membership.
@@ -89,7 +89,7 @@ fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
     }
     let attributes_only = || Split { rest: Some(operation.clone()), change: None };
     // Anything that does not parse, or is not about members, is for `apply` to judge.
-    let Ok(parsed) = PatchPath::parse_with(path, &options(rules)) else {
+    let Ok(parsed) = quirks::unquoted_literal(rules, |options| PatchPath::parse_with(path, options)) else {
         return Ok(attributes_only());
     };
     let Some(at) = GROUP.resolve(&parsed.attr) else { return Ok(attributes_only()) };
@@ -103,7 +103,7 @@ fn split(operation: &Operation, rules: &Rules) -> Result<Split, Error> {
         ));
     }
     let Some(filter) = parsed.filter else { return Ok(attributes_only()) };
-    if let Err(error) = Element::compile(members, &filter) {
+    if let Err(error) = Element::compile(members, &filter, rules) {
         return Err(Error::invalid_path(format!("path {}: {}", quoted_path(path), error.detail)));
     }
     if operation.verb != Verb::Remove {
@@ -137,10 +137,9 @@ fn change(verb: Verb, value: Option<&Value>, rules: &Rules) -> Result<Option<Mem
         Verb::Add if is_empty(value) => None,
         Verb::Add => Some(MemberChange::Add(member_list(value, rules)?)),
         Verb::Replace => Some(MemberChange::Replace(member_list(value, rules)?)),
-        // By RFC 7644 §3.5.2.2 `value` means nothing here; Entra, rauthy and JumpCloud list in it who leaves, and emptying the
-        // group instead would be a catastrophe. Test: `entra_members_remove_value_array_only_listed`.
         Verb::Remove if value.is_null() => Some(MemberChange::RemoveAll),
         Verb::Remove => {
+            quirks::remove_by_value(rules)?;
             let ids = member_list(value, rules)?.into_iter().map(|member| member.id).collect::<Vec<_>>();
             (!ids.is_empty()).then_some(MemberChange::Remove(ids))
         }

@@ -36,11 +36,11 @@ impl Verb {
         }
     }
 
-    /// In any case: Entra writes `Add`, `Replace`, `Remove`.
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, rules: &Rules) -> Option<Self> {
         [Self::Add, Self::Replace, Self::Remove]
             .into_iter()
             .find(|verb| verb.as_str().eq_ignore_ascii_case(text.trim()))
+            .filter(|verb| verb.as_str() == text || quirks::capitalised_op(rules))
     }
 }
 
@@ -90,28 +90,25 @@ impl PatchOp {
                 "The body is not a JSON object; send a PatchOp with Operations.",
             ));
         };
-        if rules.strict() {
-            let listed = body.get("schemas").and_then(Value::as_array);
-            if !listed.is_some_and(|listed| listed.iter().any(|each| each.as_str() == Some(urn::PATCH_OP))) {
-                return Err(Error::invalid_syntax(format!(
-                    "schemas must be a list that contains {}.",
-                    urn::PATCH_OP
-                )));
-            }
+        if !quirks::loose_schemas(rules, body.get("schemas"), urn::PATCH_OP) {
+            return Err(Error::invalid_syntax(format!(
+                "schemas must be a list that contains {}.",
+                urn::PATCH_OP
+            )));
         }
         let operations = match take(&mut body, "Operations") {
-            Some(Value::Array(operations)) => operations,
-            Some(single @ Value::Object(_)) if !rules.strict() => vec![single],
-            _ => {
-                return Err(Error::invalid_syntax(
-                    "The body has no array Operations; send at least one operation.",
-                ));
+            Some(operations @ (Value::Array(_) | Value::Object(_))) => {
+                quirks::single_as_list(rules, operations).ok()
             }
+            _ => None,
         };
+        let operations = operations.ok_or_else(|| {
+            Error::invalid_syntax("The body has no array Operations; send at least one operation.")
+        })?;
         if operations.is_empty() {
             return Err(Error::invalid_syntax("Operations is empty; send at least one operation."));
         }
-        let read = |(index, operation)| Operation::parse(index, operation);
+        let read = |(index, operation)| Operation::parse(index, operation, rules);
         Ok(Self { operations: operations.into_iter().enumerate().map(read).collect::<Result<_, _>>()? })
     }
 
@@ -156,19 +153,19 @@ impl PatchOp {
         let read = |operation: Value| {
             let index =
                 operation.get("index").and_then(Value::as_u64).and_then(|index| index.try_into().ok());
-            Operation::parse(index.unwrap_or_default(), operation)
+            Operation::parse(index.unwrap_or_default(), operation, &Rules::default())
         };
         Ok(Self { operations: operations.into_iter().map(read).collect::<Result<_, _>>()? })
     }
 }
 
 impl Operation {
-    fn parse(index: usize, operation: Value) -> Result<Self, Error> {
+    fn parse(index: usize, operation: Value, rules: &Rules) -> Result<Self, Error> {
         let Value::Object(mut operation) = operation else {
             return Err(Error::invalid_syntax(format!("Operations[{index}] is not an object.")));
         };
         let verb = match take(&mut operation, "op") {
-            Some(Value::String(text)) => Verb::read(&text).ok_or_else(|| {
+            Some(Value::String(text)) => Verb::read(&text, rules).ok_or_else(|| {
                 let text = quoted(&text);
                 Error::invalid_syntax(format!(
                     "Operations[{index}] has op {text}; use add, remove or replace."
@@ -248,7 +245,7 @@ fn sets_active(operation: &Operation) -> Option<bool> {
     };
     match value {
         Value::Bool(flag) => Some(*flag),
-        Value::String(text) => quirks::boolean_text(text),
+        Value::String(text) => quirks::read_boolean(text),
         Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use scim_filter_parser::PatchPath;
 
 use crate::scim::coerce::Reader;
 use crate::scim::error::quoted_path;
-use crate::scim::filter::{Element, options};
+use crate::scim::filter::Element;
 use crate::scim::schema::{Resolved, ResourceType};
 use crate::scim::{Error, quirks};
 
@@ -29,12 +29,13 @@ pub(super) fn target(ty: &ResourceType, path: &str, reader: &mut Reader<'_>) -> 
             return Ok(Target::Resource);
         }
         if let Some(at) = ty.find(path) {
-            return Ok(Target::At(at, None));
+            return unqualified(path, at, reader);
         }
     }
-    let parsed = PatchPath::parse_with(path, &options(reader.rules)).map_err(|error| {
-        Error::invalid_path(format!("path {} cannot be parsed: {error}.", quoted_path(path)))
-    })?;
+    let parsed = quirks::unquoted_literal(reader.rules, |options| PatchPath::parse_with(path, options))
+        .map_err(|error| {
+            Error::invalid_path(format!("path {} cannot be parsed: {error}.", quoted_path(path)))
+        })?;
     let unknown = |reader: &mut Reader<'_>| reader.unknown(path.to_owned()).map(|()| Target::Unknown);
     let Some(mut at) = ty.resolve(&parsed.attr) else { return unknown(reader) };
     let Some(filter) = parsed.filter else {
@@ -46,14 +47,21 @@ pub(super) fn target(ty: &ResourceType, path: &str, reader: &mut Reader<'_>) -> 
     let Some(attribute) = at.attribute.filter(|each| each.multi_valued && at.sub.is_none()) else {
         return Err(Error::invalid_path(format!("path {} filters what is not a list.", quoted_path(path))));
     };
-    let element = Element::compile(attribute, &filter)
+    let element = Element::compile(attribute, &filter, reader.rules)
         .map_err(|error| Error::invalid_path(format!("path {}: {}", quoted_path(path), error.detail)))?;
     if let Some(name) = parsed.sub {
-        let alias = || quirks::sub_attribute_alias(attribute, &name).filter(|_| !reader.rules.strict());
+        let alias = || quirks::sub_attribute_alias(reader.rules, attribute, &name);
         at.sub = attribute.sub(&name).or_else(alias);
         if at.sub.is_none() {
             return unknown(reader);
         }
     }
     Ok(Target::At(at, Some(element)))
+}
+
+fn unqualified(path: &str, at: Resolved, reader: &mut Reader<'_>) -> Result<Target, Error> {
+    if quirks::unqualified_extension(reader.rules, path, &at) {
+        return Ok(Target::At(at, None));
+    }
+    reader.unknown(path.to_owned()).map(|()| Target::Unknown)
 }

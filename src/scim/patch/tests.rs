@@ -115,8 +115,11 @@ fn entra_filter_path_add_creates_work_email() {
     let expected = json!({"emails": [{"type": "work", "value": "a@b.c", "primary": true}],
                           "phoneNumbers": [{"type": "mobile", "value": "+1 555 0100"}]});
     assert_eq!(patched(json!({}), operations.clone()), expected);
-    let strict = run(&rules(Compatibility::Strict), &named(json!({})), operations).unwrap_err();
+    let plain = json!([{"op": "add", "path": "emails[type eq \"work\"].value", "value": "a@b.c"}]);
+    let strict = run(&rules(Compatibility::Strict), &named(json!({})), plain).unwrap_err();
     assert_eq!(strict.scim_type, Some(ScimType::NoTarget));
+    let strict = run(&rules(Compatibility::Strict), &named(json!({})), operations).unwrap_err();
+    assert_eq!(strict.scim_type, Some(ScimType::InvalidSyntax), "a capital letter");
 }
 
 #[test]
@@ -151,8 +154,16 @@ fn entra_remove_absent_filtered_element_noop() {
         patched(json!({"emails": [{"type": "home"}]}), operations.clone()),
         json!({"emails": [{"type": "home"}]})
     );
-    let strict = run(&rules(Compatibility::Strict), &named(json!({})), operations).unwrap_err();
+    let plain = json!([{"op": "remove", "path": "emails[type eq \"work\"]"}]);
+    let strict = run(&rules(Compatibility::Strict), &named(json!({})), plain).unwrap_err();
     assert_eq!(strict.scim_type, Some(ScimType::NoTarget));
+}
+
+#[test]
+fn strict_removes_nothing_by_value() {
+    let operations = json!([{"op": "remove", "path": "emails", "value": [{"value": "a"}]}]);
+    let error = run(&rules(Compatibility::Strict), &named(json!({})), operations).unwrap_err();
+    assert_eq!(error.scim_type, Some(ScimType::InvalidSyntax));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! `ringcx` or `group`. Not here: what an attribute means to the contact centre.
 
 mod attribute;
+mod catalog;
 mod common;
 mod enterprise;
 mod group;
@@ -43,7 +44,7 @@ impl Schema {
 /// A type of resource: its schema, its extensions and where it lives.
 #[derive(Debug)]
 pub struct ResourceType {
-    /// `User` or `Group`.
+    /// `User`, `Group`, `Role` ...
     pub name: &'static str,
     /// Path below the tenant's base.
     pub endpoint: &'static str,
@@ -73,11 +74,45 @@ pub static GROUP: ResourceType = ResourceType {
     extensions: &[],
 };
 
+/// The `Role` resource type, as Okta's entitlement management discovers it.
+pub static ROLE: ResourceType = ResourceType {
+    name: "Role",
+    endpoint: "/Roles",
+    description: "Roles of administrators that this tenant gives",
+    schema: &catalog::ROLE,
+    extensions: &[],
+};
+
+/// The `Entitlement` resource type: rights documents.
+pub static ENTITLEMENT: ResourceType = ResourceType {
+    name: "Entitlement",
+    endpoint: "/Entitlements",
+    description: "Rights documents of administrators that this tenant gives",
+    schema: &catalog::ENTITLEMENT,
+    extensions: &[],
+};
+
+/// The `AgentGroup` resource type: an entitlement of its own kind, so that Okta offers the agent groups by name.
+pub static AGENT_GROUP: ResourceType = ResourceType {
+    name: "AgentGroup",
+    endpoint: "/AgentGroups",
+    description: "Agent groups, one of which an agent belongs to",
+    schema: &catalog::ENTITLEMENT,
+    extensions: &[],
+};
+
 /// Every resource type.
-pub static RESOURCE_TYPES: [&ResourceType; 2] = [&USER, &GROUP];
+pub static RESOURCE_TYPES: [&ResourceType; 5] = [&USER, &GROUP, &ROLE, &ENTITLEMENT, &AGENT_GROUP];
 
 /// Every published schema.
-pub static SCHEMAS: [&Schema; 4] = [&user::SCHEMA, &group::SCHEMA, &enterprise::SCHEMA, &ringcx::SCHEMA];
+pub static SCHEMAS: [&Schema; 6] = [
+    &user::SCHEMA,
+    &group::SCHEMA,
+    &enterprise::SCHEMA,
+    &ringcx::SCHEMA,
+    &catalog::ROLE,
+    &catalog::ENTITLEMENT,
+];
 
 /// What an attribute path means in a resource type.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,7 @@
 //! there. Start reading at [`Scratch`]; the engine is in `engine`, the tables are in `tables`, lists and filters in `search`.
 
 mod engine;
+mod order;
 mod search;
 mod tables;
 

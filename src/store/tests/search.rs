@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use super::super::search::{
-    FoundGroup, FoundPerson, Page, Search, groups as search_groups, people as search_people,
+    FoundGroup, FoundPerson, Members, Page, Search, Window, groups as search_groups, people as search_people,
 };
 use super::super::{Tx, groups, members, people, pushdown};
 use super::{Scratch, at, insert_person, on_both, person_id, tenant};
@@ -46,13 +46,14 @@ fn matching(filter: &Filter) -> Search<FoundPerson> {
     Search {
         filter: Some(filter.clone()),
         keep: Arc::new(move |found| filter::matches(&schema::USER, &asked, &full(found))),
-        offset: 0,
+        order: None,
+        window: Window::Offset(0),
         limit: 1000,
     }
 }
 
 fn every(offset: u64, limit: u64) -> Search<FoundPerson> {
-    Search { filter: None, keep: Arc::new(|_| true), offset, limit }
+    Search { filter: None, keep: Arc::new(|_| true), order: None, window: Window::Offset(offset), limit }
 }
 
 async fn ids(scratch: &Scratch, search: Search<FoundPerson>) -> Vec<String> {
@@ -191,12 +192,12 @@ async fn a_pushed_filter_answers_as_a_look_at_each_row(scratch: Scratch) {
                 .filter(|found| filter::matches(&schema::USER, &asked, &full(found)))
                 .map(|found| found.person.id.to_string())
                 .collect();
-            let Page { total, items } =
+            let Page { total, items, .. } =
                 search_people(&scratch.store, &tenant(), matching(&asked)).await.unwrap();
             let found: Vec<String> = items.iter().map(|found| found.person.id.to_string()).collect();
             assert_eq!(found, expected, "{text}");
             assert_eq!(total, expected.len() as u64, "{text}");
-            let part = Search { offset: 1, limit: 2, ..matching(&asked) };
+            let part = Search { window: Window::Offset(1), limit: 2, ..matching(&asked) };
             let second = search_people(&scratch.store, &tenant(), part).await.unwrap();
             let shown: Vec<String> = second.items.iter().map(|found| found.person.id.to_string()).collect();
             let middle: Vec<String> = expected.iter().skip(1).take(2).cloned().collect();
@@ -238,7 +239,8 @@ async fn a_page_beyond_the_end_is_empty_and_counts_all(scratch: Scratch) {
     for (offset, limit) in [(5, 10), (500, 10), (0, 0)] {
         let page = search_people(&scratch.store, &tenant(), every(offset, limit)).await.unwrap();
         assert_eq!((page.total, page.items.len()), (5, 0));
-        let filtered = Search { offset, limit, ..matching(&parsed("active eq true")) };
+        let filtered =
+            Search { window: Window::Offset(offset), limit, ..matching(&parsed("active eq true")) };
         let page = search_people(&scratch.store, &tenant(), filtered).await.unwrap();
         assert_eq!((page.total, page.items.len()), (5, 0), "filtered");
     }
@@ -267,8 +269,10 @@ async fn groups_are_found_by_name_and_member(scratch: Scratch) {
             object.insert("members".to_owned(), members.collect());
             filter::matches(&schema::GROUP, &question, &object)
         };
-        let search = Search { filter: Some(asked), keep: Arc::new(keep), offset: 0, limit: 10 };
-        let page = search_groups(&scratch.store, &tenant(), search, true).await.unwrap();
+        let window = Window::Offset(0);
+        let search = Search { filter: Some(asked), keep: Arc::new(keep), order: None, window, limit: 10 };
+        let members = Members { shown: false, asked: true };
+        let page = search_groups(&scratch.store, &tenant(), search, members).await.unwrap();
         let found: Vec<&str> = page.items.iter().map(|found| found.group.id.as_str()).collect();
         assert_eq!(found, expected, "{text}");
     }

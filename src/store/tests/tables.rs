@@ -313,8 +313,13 @@ async fn a_tombstone_leaves_the_counts_and_keeps_its_id(scratch: Scratch) {
         people::tombstone(tx, &tenant(), &person_id(1), at(3))
     };
     scratch.store.write(fill).await.unwrap();
-    let every =
-        search::Search { filter: None, keep: std::sync::Arc::new(|_: &_| true), offset: 0, limit: 10 };
+    let every = search::Search {
+        filter: None,
+        keep: std::sync::Arc::new(|_: &_| true),
+        order: None,
+        window: search::Window::Offset(0),
+        limit: 10,
+    };
     let page = search::people(&scratch.store, &tenant(), every).await.unwrap();
     assert_eq!((page.total, page.items.len()), (1, 1));
     let looked = scratch.store.read(|tx| {
