@@ -89,7 +89,8 @@ impl Reconciler {
                     jobs::enqueue(tx, &of.id, &jobs::group_subject(&id), Lane::Create, now, now)?;
                 }
                 let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
-                let detail = json!({"displayName": keys.display_name, "added": moved.added, "skipped": moved.skipped});
+                let detail =
+                    json!({"displayName": keys.display_name, "added": moved.added, "skipped": moved.skipped});
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 enqueue(tx, &of, &membership(&id, &new, linked), &moved, now, now)?;
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::list::DEFAULT_COUNT;
 use super::schema::{Attribute, Kind, RESOURCE_TYPES, ResourceType, SCHEMAS, Schema};
 use super::{Object, urn};
 
@@ -12,8 +13,9 @@ use super::{Object, urn};
 pub struct Limits {
     /// Most resources in one answer.
     pub max_results: u64,
-    /// Most operations of a bulk request. Positive even without bulk: authentik splits group changes by it and takes 0 for
-    /// "all in one request".
+    /// Seconds for which a cursor can be used.
+    pub cursor_timeout: u64,
+    /// Most operations of a bulk request; authentik splits group changes by it and takes 0 for "all in one request".
     pub max_operations: u64,
     /// Largest body in bytes.
     pub max_payload_size: u64,
@@ -21,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_results: 200, max_operations: 1000, max_payload_size: 1024 * 1024 }
+        Self { max_results: 200, cursor_timeout: 3600, max_operations: 1000, max_payload_size: 1024 * 1024 }
     }
 }
 
@@ -31,14 +33,23 @@ pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
         "schemas": [urn::SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": true},
         "bulk": {
-            "supported": false,
+            "supported": true,
             "maxOperations": limits.max_operations,
             "maxPayloadSize": limits.max_payload_size,
         },
         "filter": {"supported": true, "maxResults": limits.max_results},
         "changePassword": {"supported": false},
-        "sort": {"supported": false},
+        "sort": {"supported": true},
         "etag": {"supported": true},
+        // RFC 9865 §4. Clients that know nothing of cursors get pages by index.
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT.min(limits.max_results),
+            "maxPageSize": limits.max_results,
+            "cursorTimeout": limits.cursor_timeout,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
@@ -150,7 +161,7 @@ mod tests {
     #[test]
     fn authentik_bulk_max_operations_chunk() {
         let bulk = &service_provider_config(BASE, &Limits::default())["bulk"];
-        assert_eq!(bulk["supported"], false);
+        assert_eq!(bulk["supported"], true);
         assert!(bulk["maxOperations"].as_u64() > Some(0) && bulk["maxPayloadSize"].as_u64() > Some(0));
     }
 

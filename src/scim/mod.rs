@@ -5,6 +5,7 @@
 //! then [`check`] (POST, PUT), [`patch`], [`filter`] and [`project`], which only read those tables. Every tolerated deviation
 //! from the RFCs has a function of its own in [`quirks`].
 
+pub mod bulk;
 pub mod check;
 mod coerce;
 pub mod discovery;

@@ -248,6 +248,13 @@ pub fn missing_members(rules: &Rules) -> bool {
     rules.tolerates(Quirk::MissingMembers)
 }
 
+/// Whether a bulk operation may create without a name of its own (RFC 7644 §3.7 requires one).
+///
+/// Test: `bulk_without_bulk_id`.
+pub(super) fn missing_bulk_id(rules: &Rules) -> bool {
+    rules.tolerates(Quirk::MissingBulkId)
+}
+
 /// Whether a token may stand in the header without the word Bearer (RFC 6750 §2.1).
 ///
 /// Test: `okta_header_auth_without_bearer`.

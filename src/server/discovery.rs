@@ -16,8 +16,9 @@ use crate::scim::{self, list};
 pub(super) async fn config(caller: Caller, State(app): State<App>) -> Response {
     let limits = Limits {
         max_results: app.settings.max_results,
+        cursor_timeout: app.settings.cursor_timeout.as_duration().as_secs(),
+        max_operations: app.settings.max_bulk_operations as u64,
         max_payload_size: app.settings.max_body_bytes as u64,
-        ..Limits::default()
     };
     one(&discovery::service_provider_config(&caller.base, &limits))
 }

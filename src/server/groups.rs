@@ -9,7 +9,7 @@ use super::auth::Caller;
 use super::extract::{Body, Conditions, Parameters};
 use super::users::{operations, path_id};
 use super::{App, Error, metrics};
-use crate::domain::GroupId;
+use crate::domain::{GroupId, answer};
 use crate::reconcile::GroupWritten;
 use crate::scim::list::ListQuery;
 use crate::scim::project::Projection;
@@ -127,6 +127,21 @@ async fn show(app: &App, caller: &Caller, id: &GroupId, query: &ListQuery) -> Re
     Ok(answers::group(&caller.base, &found, &projection, &GROUP))
 }
 
+/// The version of a group.
+pub(super) async fn version(app: &App, caller: &Caller, id: &GroupId) -> Result<String, Error> {
+    let (tenant, wanted) = (caller.tenant.clone(), id.clone());
+    let found = app.store.read(move |tx| groups::get(tx, &tenant, &wanted)).await?;
+    let version = found.map(|group| answer::group_etag(group.version));
+    version.ok_or_else(|| scim::Error::not_found("Group", id.as_str()).into())
+}
+
+/// Counts the members that a write named and nobody has.
+pub(super) fn count_skipped(caller: &Caller, written: &GroupWritten) {
+    if !written.skipped.is_empty() {
+        metrics::skipped_members(caller.tenant.to_string(), written.skipped.len());
+    }
+}
+
 fn respond(caller: &Caller, status: StatusCode, shown: Shown, written: &GroupWritten) -> Response {
     skipped(caller, answers::with(answers::json(status, shown.text), header::ETAG, &shown.etag), written)
 }
@@ -135,7 +150,7 @@ fn skipped(caller: &Caller, response: Response, written: &GroupWritten) -> Respo
     if written.skipped.is_empty() {
         return response;
     }
-    metrics::skipped_members(caller.tenant.to_string(), written.skipped.len());
+    count_skipped(caller, written);
     let mut ids: Vec<&str> = written.skipped.iter().take(SKIPPED_SHOWN).map(String::as_str).collect();
     if written.skipped.len() > SKIPPED_SHOWN {
         ids.push("...");

@@ -5,6 +5,7 @@
 
 mod answers;
 mod auth;
+mod bulk;
 mod catalog;
 mod cursor;
 mod discovery;

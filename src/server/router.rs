@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::{Caller, RequestId, Straightened, no_route, tenant_of};
-use super::{App, Error, answers, catalog, discovery, groups, health, metrics, openapi, query, users};
+use super::{App, Error, answers, bulk, catalog, discovery, groups, health, metrics, openapi, query, users};
 
 /// Names the request in the answer, in the log, and in the audit record.
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -55,6 +55,7 @@ fn tenant_routes(base: &str) -> Router<App> {
         )
         .route(base, get(query::everything))
         .route(&at("/.search"), post(query::search_everything))
+        .route(&at("/Bulk"), post(bulk::bulk))
         .route(&at("/Users/.search"), post(query::search_users))
         .route(&at("/Groups/.search"), post(query::search_groups))
         .route(&at("/Roles"), get(query::roles))

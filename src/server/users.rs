@@ -9,7 +9,7 @@ use super::answers::{self, Shown};
 use super::auth::Caller;
 use super::extract::{Body, Conditions, Parameters};
 use super::{App, Error};
-use crate::domain::PersonId;
+use crate::domain::{PersonId, answer};
 use crate::reconcile::{Begun, Change, Outcome};
 use crate::scim::list::ListQuery;
 use crate::scim::patch::PatchOp;
@@ -154,6 +154,20 @@ async fn show(app: &App, caller: &Caller, id: &PersonId, query: &ListQuery) -> R
         .await?;
     let found = found.ok_or_else(|| scim::Error::not_found("User", id.as_str()))?;
     Ok(answers::user(&caller.base, &found, &projection, &USER))
+}
+
+/// The version of a person.
+pub(super) async fn version(app: &App, caller: &Caller, id: &PersonId) -> Result<String, Error> {
+    let (tenant, wanted) = (caller.tenant.clone(), id.clone());
+    let found = app
+        .store
+        .read(move |tx| {
+            let Some(person) = people::get(tx, &tenant, &wanted)? else { return Ok(None) };
+            let groups = members::groups_of_person(tx, &tenant, &wanted)?;
+            Ok::<_, crate::store::Error>(Some(answer::user_etag(person.version, &groups)))
+        })
+        .await?;
+    found.ok_or_else(|| scim::Error::not_found("User", id.as_str()).into())
 }
 
 fn respond(status: StatusCode, shown: Shown) -> Response {

@@ -64,6 +64,7 @@ quirks! {
     RemoveOfNothing, "remove_of_nothing", Tolerant, "A failed removal of what is not there loses the rest of the request.";
     RemoveByValue, "remove_by_value", Tolerant, "Entra, rauthy and JumpCloud list in `value` who leaves; read as \"all\", the group would be emptied.";
     MissingMembers, "missing_members", Tolerant, "Okta gives up a whole group push when one member is unknown.";
+    MissingBulkId, "missing_bulk_id", Tolerant, "Clients that do not refer to what they create leave `bulkId` out.";
     QuotedLiteral, "quoted_literal", Tolerant, "Entra writes `roles[primary eq \"True\"]` although `primary` is a boolean.";
     UnquotedLiteral, "unquoted_literal", Tolerant, "authentik and a sample of Entra filter without quotes.";
     UrlFlag, "url_flag", Tolerant, "Entra's administrators append `?aadOptscim062020` to the tenant URL, which then stands in every request.";
