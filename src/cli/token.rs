@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Failure, Later, later, load, say};
 use crate::clock::{Clock, Ids, Span};
-use crate::domain::TenantId;
+use crate::domain::{PersonId, TenantId};
 use crate::server::token;
+use crate::store::people;
 use crate::store::tokens::{self, Token};
 use crate::store::{self, Store};
 
@@ -50,6 +51,9 @@ pub(super) struct Create {
     /// When it ends
     #[arg(long, value_name = "SPAN", default_value = "365d")]
     expires: String,
+    /// The SCIM id of the person for whom /Me stands; the token may do what its scope says all the same
+    #[arg(long, value_name = "ID")]
+    person: Option<String>,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -101,6 +105,7 @@ pub(super) async fn mint(
     name: &str,
     scope: &str,
     expires: Span,
+    person: Option<PersonId>,
 ) -> Result<Minted, Failure> {
     let (secret, hash) = token::mint().context("the system gave no randomness")?;
     let now = Clock::system().now();
@@ -114,6 +119,7 @@ pub(super) async fn mint(
         expires: Some(now + expires.as_duration()),
         last_used: None,
         revoked: None,
+        person,
     };
     let new = stored.clone();
     let made = store.write(move |tx| tokens::create(tx, &new)).await.context("the token was not stored")?;
@@ -135,7 +141,18 @@ async fn make(create: Create) -> Result<(), Failure> {
         Scope::Read => "read",
         Scope::Write => "write",
     };
-    let minted = mint(&store, &tenant, create.name.trim(), scope, expires).await?;
+    let person = create.person.map(PersonId::from);
+    if let Some(id) = person.clone() {
+        let of = tenant.clone();
+        let found =
+            store.read(move |tx| people::get(tx, &of, &id)).await.context("the person was not read")?;
+        if found.is_none() {
+            return Err(Failure::Input(anyhow!(
+                "tenant {tenant} has no person with that id; see GET /Users"
+            )));
+        }
+    }
+    let minted = mint(&store, &tenant, create.name.trim(), scope, expires, person).await?;
     store.close().await;
     let secret = minted.secret.expose_secret();
     if create.json {

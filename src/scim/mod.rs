@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod error;
 pub mod filter;
 mod fold;
+pub mod json;
 pub mod list;
 pub mod patch;
 mod place;

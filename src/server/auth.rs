@@ -9,7 +9,7 @@ use axum::http::{Method, header, request::Parts};
 use subtle::ConstantTimeEq;
 
 use super::{App, Error, token};
-use crate::domain::{Actor, TenantId};
+use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{Rules, quirks};
 use crate::store::tokens::{self, Token};
 
@@ -30,6 +30,8 @@ pub(super) struct Caller {
     pub(super) base: String,
     pub(super) rules: Rules,
     pub(super) actor: Actor,
+    /// For whom `/Me` stands.
+    pub(super) person: Option<PersonId>,
 }
 
 /// The id of a request, made by the outermost layer.
@@ -78,7 +80,8 @@ impl FromRequestParts<App> for Caller {
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let base = format!("{}{base}", app.public_url);
-        Ok(Self { tenant: token.tenant, base, rules, actor: Actor { credential: token.id, request_id } })
+        let actor = Actor { credential: token.id, request_id };
+        Ok(Self { tenant: token.tenant, base, rules, actor, person: token.person })
     }
 }
 
@@ -160,8 +163,7 @@ fn forget(hash: &str) {
 
 /// 404 for a path that nobody serves.
 pub(super) fn no_route(path: &str) -> Error {
-    let known =
-        "Users, Groups, ServiceProviderConfig, ResourceTypes and Schemas below a base such as /scim/v2";
+    let known = "Users, Groups, Roles, Entitlements, AgentGroups, Me, Bulk, .search and discovery below a base such as /scim/v2";
     let shown: String = path.chars().take(100).collect();
     Error::new(404, format!("Nothing is served at {shown}; there are {known}."))
 }

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::answers;
 use super::auth::Caller;
+use super::extract::Parameters;
 use super::users::path_id;
 use super::{App, Error};
 use crate::scim::discovery::{self, Limits};
 use crate::scim::{self, list};
 
 /// `GET /ServiceProviderConfig`.
-pub(super) async fn config(caller: Caller, State(app): State<App>) -> Response {
+pub(super) async fn config(caller: Caller, _: Unfiltered, State(app): State<App>) -> Response {
     let limits = Limits {
         max_results: app.settings.max_results,
         cursor_timeout: app.settings.cursor_timeout.as_duration().as_secs(),
@@ -24,22 +25,22 @@ pub(super) async fn config(caller: Caller, State(app): State<App>) -> Response {
 }
 
 /// `GET /ResourceTypes`.
-pub(super) async fn resource_types(caller: Caller) -> Response {
+pub(super) async fn resource_types(caller: Caller, _: Unfiltered) -> Response {
     all(discovery::resource_types(&caller.base))
 }
 
 /// `GET /ResourceTypes/{id}`.
-pub(super) async fn resource_type(caller: Caller, Id(id): Id) -> Result<Response, Error> {
+pub(super) async fn resource_type(caller: Caller, _: Unfiltered, Id(id): Id) -> Result<Response, Error> {
     pick(discovery::resource_types(&caller.base), "ResourceType", &id)
 }
 
 /// `GET /Schemas`.
-pub(super) async fn schemas(caller: Caller) -> Response {
+pub(super) async fn schemas(caller: Caller, _: Unfiltered) -> Response {
     all(discovery::schemas(&caller.base))
 }
 
 /// `GET /Schemas/{urn}`.
-pub(super) async fn schema(caller: Caller, Id(id): Id) -> Result<Response, Error> {
+pub(super) async fn schema(caller: Caller, _: Unfiltered, Id(id): Id) -> Result<Response, Error> {
     pick(discovery::schemas(&caller.base), "Schema", &id)
 }
 
@@ -51,6 +52,24 @@ impl axum::extract::FromRequestParts<App> for Id {
 
     async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, Error> {
         Ok(Self(path_id(parts, app).await?))
+    }
+}
+
+/// A request that does not filter what the server says about itself: that is forbidden (RFC 7644 §4).
+pub(super) struct Unfiltered;
+
+impl axum::extract::FromRequestParts<App> for Unfiltered {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, Error> {
+        let Parameters(query) = Parameters::from_request_parts(parts, app).await?;
+        if query.filter.is_some() {
+            return Err(Error::new(
+                403,
+                "What the server says about itself cannot be filtered; leave filter out.",
+            ));
+        }
+        Ok(Self)
     }
 }
 

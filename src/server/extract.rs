@@ -44,18 +44,7 @@ impl FromRequest<App> for Body {
                 Error::new(400, "The body ended early; send it again.")
             }
         })?;
-        if std::str::from_utf8(&bytes).is_err() {
-            return Err(scim::Error::invalid_syntax("The body is not UTF-8; JSON is sent as UTF-8.").into());
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Self(value)),
-            Err(error) => Err(scim::Error::invalid_syntax(format!(
-                "The body is not JSON (line {}, column {}); send one JSON object.",
-                error.line(),
-                error.column()
-            ))
-            .into()),
-        }
+        Ok(Self(scim::json::read(&bytes)?))
     }
 }
 

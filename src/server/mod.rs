@@ -13,6 +13,7 @@ mod error;
 mod extract;
 mod groups;
 mod health;
+mod me;
 mod metrics;
 mod openapi;
 mod parts;

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::{Caller, RequestId, Straightened, no_route, tenant_of};
-use super::{App, Error, answers, bulk, catalog, discovery, groups, health, metrics, openapi, query, users};
+use super::{
+    App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, openapi, query, users,
+};
 
 /// Names the request in the answer, in the log, and in the audit record.
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -55,6 +57,7 @@ fn tenant_routes(base: &str) -> Router<App> {
         )
         .route(base, get(query::everything))
         .route(&at("/.search"), post(query::search_everything))
+        .route(&at("/Me"), get(me::get).put(me::replace).patch(me::patch).delete(me::delete).post(me::create))
         .route(&at("/Bulk"), post(bulk::bulk))
         .route(&at("/Users/.search"), post(query::search_users))
         .route(&at("/Groups/.search"), post(query::search_groups))
@@ -106,8 +109,13 @@ async fn unknown(State(app): State<App>, request: Request) -> Error {
     no_route(parts.uri.path())
 }
 
-async fn not_allowed(request: Request) -> Error {
+/// The method is not served here. `OPTIONS` asks what is; either way the router adds the header Allow.
+async fn not_allowed(request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return answers::empty(StatusCode::NO_CONTENT);
+    }
     Error::new(405, format!("{} is not possible here; the header Allow has what is.", request.method()))
+        .into_response()
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {

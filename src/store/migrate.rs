@@ -3,7 +3,10 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "0001_init", include_str!("../../migrations/0001_init.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
+    (2, "0002_token_person", include_str!("../../migrations/0002_token_person.sql")),
+];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.
 const LOCK: i64 = 0x7269_6e67_6378;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Error, Row, Tx};
-use crate::domain::TenantId;
+use crate::domain::{PersonId, TenantId};
 
 /// A token as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,12 @@ pub struct Token {
     pub last_used: Option<Timestamp>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// For whom `/Me` stands.
+    pub person: Option<PersonId>,
 }
 
-const COLUMNS: &str = "id, tenant, name, hash, scope, created_at, expires_at, last_used_at, revoked_at";
+const COLUMNS: &str =
+    "id, tenant, name, hash, scope, created_at, expires_at, last_used_at, revoked_at, person_id";
 
 fn read(row: &Row<'_>) -> Result<Token, Error> {
     let tenant = row.text(1)?;
@@ -42,13 +45,15 @@ fn read(row: &Row<'_>) -> Result<Token, Error> {
         expires: row.opt_time(6)?,
         last_used: row.opt_time(7)?,
         revoked: row.opt_time(8)?,
+        person: row.opt_text(9)?.map(PersonId::from),
     })
 }
 
 /// Stores a new token; false when a live one has that name.
 pub fn create(tx: &mut Tx<'_>, token: &Token) -> Result<bool, Error> {
     let made = tx.exec(
-        "INSERT INTO tokens (tenant, id, name, hash, scope, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO tokens (tenant, id, name, hash, scope, created_at, expires_at, person_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT DO NOTHING",
         &[
             (&token.tenant).into(),
@@ -58,6 +63,7 @@ pub fn create(tx: &mut Tx<'_>, token: &Token) -> Result<bool, Error> {
             (&token.scope).into(),
             token.created.into(),
             token.expires.into(),
+            token.person.as_ref().map(PersonId::as_str).into(),
         ],
     )?;
     Ok(made == 1)

@@ -10,13 +10,16 @@
 )]
 
 mod admins;
+mod bulk;
 mod commands;
 mod contract;
 mod crash;
 mod faults;
 mod http;
 mod life;
+mod queries;
 mod rules;
 mod support;
+mod surface;
 mod tidy;
 mod transcripts;

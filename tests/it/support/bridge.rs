@@ -32,6 +32,7 @@ pub(crate) struct Setup {
     pub(crate) policy: Value,
     pub(crate) groups: Value,
     pub(crate) settle: Duration,
+    pub(crate) cursor_timeout: Duration,
     pub(crate) store_url: String,
     /// Whether the bridge has read RingCX before the test begins.
     pub(crate) met: bool,
@@ -49,6 +50,7 @@ impl Default for Setup {
             policy: json!({"default_agent_group": "Default", "password_on_put": "omit"}),
             groups: json!([]),
             settle: Duration::from_secs(5),
+            cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
             met: true,
             tls: None,
@@ -107,6 +109,7 @@ impl TestBridge {
         let (tls_cert, tls_key) = setup.tls.clone().unzip();
         let settings = server::Settings {
             settle_timeout: format!("{}ms", setup.settle.as_millis()).parse().unwrap(),
+            cursor_timeout: format!("{}ms", setup.cursor_timeout.as_millis()).parse().unwrap(),
             tls_cert,
             tls_key,
             ..Default::default()
@@ -159,15 +162,45 @@ impl TestBridge {
             }
             request = request.header(name.as_str(), value.as_str());
         }
-        #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        let headers = response.headers().iter();
-        let headers =
-            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-        let text = response.text().await.unwrap();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, body, text }
+        answer_of(request).await
+    }
+
+    /// Sends a request with exactly these headers; `path` begins at the root of the server.
+    pub(crate) async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Answer {
+        let url = format!("{}{path}", self.base.trim_end_matches("/scim/v2"));
+        let mut request = self.client.request(method.parse().unwrap(), url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        answer_of(request).await
+    }
+
+    /// A token of a person, as `token create --person` makes one.
+    pub(crate) async fn token_of(&self, person: &str) -> String {
+        let (secret, hash) = token::mint().unwrap();
+        let stored = tokens::Token {
+            id: format!("of-{person}"),
+            tenant: "default".parse().unwrap(),
+            name: format!("of-{person}"),
+            hash,
+            scope: "write".to_owned(),
+            created: Clock::system().now(),
+            expires: None,
+            last_used: None,
+            revoked: None,
+            person: Some(person.into()),
+        };
+        self.store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
+        secret.expose_secret().to_owned()
     }
 
     /// Takes no more connections; running requests end.
@@ -197,6 +230,18 @@ impl TestBridge {
         let agent = answer.body["urn:ietf:params:scim:schemas:extension:ringcx:2.0:User"]["agentId"].as_str();
         (id, agent.map_or(-1, |text| text.parse().unwrap()))
     }
+}
+
+async fn answer_of(request: reqwest::RequestBuilder) -> Answer {
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let headers = response.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let text = response.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Answer { status, headers, body, text }
 }
 
 impl Drop for TestBridge {
@@ -230,7 +275,7 @@ fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
     let transport = Transport::new(&ringcx, Some(&platform), budget, clock.clone()).unwrap();
     let policy: Policy = serde_json::from_value(setup.policy.clone()).unwrap();
     let mappings: Vec<GroupMapping> = serde_json::from_value(setup.groups.clone()).unwrap();
-    let mut rules = Rules::of(setup.compatibility);
+    let mut rules = Rules::of(setup.compatibility).counted();
     rules.strict_paths |= policy.strict_paths;
     let ringcx = RingCx::new(Arc::new(transport), &seed.account_id, ExtensionSource::Platform);
     let id = "default".parse().unwrap();
@@ -249,6 +294,7 @@ async fn mint(store: &Store, tenant: &TenantId, clock: &Clock) -> String {
         expires: None,
         last_used: None,
         revoked: None,
+        person: None,
     };
     store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
     secret.expose_secret().to_owned()

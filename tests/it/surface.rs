@@ -1,0 +1,118 @@
+//! The edges of the protocol: `/Me`, methods, discovery, bodies without a name.
+
+use serde_json::json;
+
+use crate::support::{Setup, TestBridge};
+use ringcx_scim::scim::Compatibility;
+
+async fn bridge() -> TestBridge {
+    TestBridge::start(Setup::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn me_is_the_person_of_the_token_and_nobody_elsewise() {
+    let bridge = bridge().await;
+    let (id, agent) = bridge
+        .create(json!({"userName": "jo@example.com", "name": {"givenName": "Jo", "familyName": "B"}}))
+        .await;
+    for method in ["GET", "PUT", "PATCH", "DELETE", "POST"] {
+        let body = json!({"userName": "x"});
+        let answer = bridge.send(method, "/Me", (method != "GET").then_some(&body)).await;
+        assert_eq!(answer.status, 501, "{method}: {}", answer.text);
+        assert_eq!(answer.body["status"], "501");
+    }
+    let token = format!("Bearer {}", bridge.token_of(&id).await);
+    let headers = [("authorization", token.as_str()), ("content-type", "application/scim+json")];
+    let me = bridge.raw("GET", "/scim/v2/Me", &headers, None).await;
+    assert_eq!((me.status, &me.body["id"]), (200, &json!(id)));
+    assert_eq!(me.headers["location"], format!("{}/Users/{id}", bridge.base));
+    assert_eq!(me.body["meta"]["location"], me.headers["location"]);
+    let rename = json!({"Operations": [{"op": "replace", "path": "name.givenName", "value": "Joan"}]});
+    let changed = bridge.raw("PATCH", "/scim/v2/Me", &headers, Some(rename.to_string().into_bytes())).await;
+    assert_eq!((changed.status, &changed.body["name"]["givenName"]), (200, &json!("Joan")));
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["firstName"], "Joan");
+    let stale = [headers[0], headers[1], ("if-match", "W/\"1\"")];
+    assert_eq!(bridge.raw("DELETE", "/scim/v2/Me", &stale, None).await.status, 412);
+    assert_eq!(bridge.raw("DELETE", "/scim/v2/Me", &headers, None).await.status, 204);
+    assert_eq!(bridge.raw("GET", "/scim/v2/Me", &headers, None).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn head_answers_like_get_without_a_body_and_options_names_the_methods() {
+    let bridge = bridge().await;
+    let (id, _) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let token = format!("Bearer {}", bridge.token);
+    let auth = [("authorization", token.as_str())];
+    for path in ["/scim/v2/Users".to_owned(), format!("/scim/v2/Users/{id}"), "/scim/v2/Schemas".to_owned()] {
+        let head = bridge.raw("HEAD", &path, &auth, None).await;
+        let get = bridge.raw("GET", &path, &auth, None).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+        assert_eq!(head.headers.get("etag"), get.headers.get("etag"), "{path}");
+        assert_eq!(head.headers["content-type"], "application/scim+json");
+    }
+    assert_eq!(bridge.raw("HEAD", "/scim/v2/Users/none", &auth, None).await.status, 404);
+    for (path, methods) in [
+        ("/scim/v2/Users", "GET,HEAD,POST"),
+        ("/scim/v2/Users/1", "GET,HEAD,PUT,PATCH,DELETE"),
+        ("/scim/v2/Bulk", "POST"),
+        ("/scim/v2/Roles", "GET,HEAD"),
+    ] {
+        let options = bridge.raw("OPTIONS", path, &auth, None).await;
+        let sorted = |text: &str| {
+            let mut all: Vec<String> = text.split(',').map(|it| it.trim().to_owned()).collect();
+            all.sort();
+            all
+        };
+        assert_eq!((options.status, options.text.as_str()), (204, ""), "{path}");
+        assert_eq!(sorted(&options.headers["allow"]), sorted(methods), "{path}");
+        let wrong = bridge.raw("PROPFIND", path, &auth, None).await;
+        assert_eq!((wrong.status, wrong.body["status"].as_str()), (405, Some("405")), "{path}");
+        assert_eq!(sorted(&wrong.headers["allow"]), sorted(methods), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_says_about_itself_cannot_be_filtered() {
+    let bridge = bridge().await;
+    for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas", "/ResourceTypes/User"] {
+        let answer = bridge.send("GET", &format!("{path}?filter=name eq \"User\""), None).await;
+        assert_eq!((answer.status, answer.body["status"].as_str()), (403, Some("403")), "{path}");
+        assert_eq!(bridge.send("GET", &format!("{path}?count=1&startIndex=1"), None).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_without_content_type() {
+    for (compatibility, status) in [(Compatibility::Generic, 201), (Compatibility::Strict, 415)] {
+        let bridge = TestBridge::start(Setup { compatibility, ..Setup::default() }).await;
+        let token = format!("Bearer {}", bridge.token);
+        let body = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "G"});
+        let body = body.to_string().into_bytes();
+        let answer =
+            bridge.raw("POST", "/scim/v2/Groups", &[("authorization", token.as_str())], Some(body)).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_use_of_a_quirk_is_a_number_in_the_metrics() {
+    let bridge = bridge().await;
+    bridge
+        .create(
+            json!({"userName": "jo@example.com", "active": "True", "emails": {"value": "jo@example.com"}}),
+        )
+        .await;
+    let (id, _) = bridge.create(json!({"userName": "al@example.com"})).await;
+    let patch = json!({"Operations": [{"op": "Replace", "path": "active", "value": "False"}]});
+    assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&patch)).await.status, 200);
+    let metrics = bridge.raw("GET", "/metrics", &[], None).await.text;
+    let count = |quirk: &str| {
+        let start = format!("ringcx_scim_quirks_total{{quirk=\"{quirk}\",tenant=\"default\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        line.map_or(0, |number| number.parse::<u64>().unwrap())
+    };
+    assert_eq!(count("boolean_text"), 2, "{metrics}");
+    assert_eq!(count("single_as_list"), 1);
+    assert_eq!(count("capitalised_op"), 1);
+    assert_eq!(count("bare_token"), 0);
+}
