@@ -53,7 +53,6 @@ DELIBERATE = [
         "did not remove attribute 'active'",
         "a removed `active` neither enables nor disables anybody",
     ),
-    (("search_with_attributes",), "Nothing is served at /scim/v2/.search", "searching by POST is not in this version"),
 ]
 
 random_value = filling.generate_random_value
@@ -98,7 +97,8 @@ def main(line):
         if getattr(module, "__name__", "").startswith("scim2_tester") and hasattr(module, "generate_random_value"):
             module.generate_random_value = fitting_value
     http = Client(base_url=sandbox["scim_url"], headers={"Authorization": f"Bearer {sandbox['token']}"}, timeout=60)
-    results = check_server(SyncSCIMClient(http))
+    # Roles and entitlements can only be read, and the tester creates resources of every type it tests.
+    results = check_server(SyncSCIMClient(http), resource_types=["User", "Group"])
     good = {getattr(Status, name) for name in ("SUCCESS", "SKIPPED", "COMPLIANT") if hasattr(Status, name)}
     bad = [it for it in results if it.status not in good and not is_deliberate(it)]
     for result in bad:

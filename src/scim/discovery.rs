@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 
 use super::list::DEFAULT_COUNT;
-use super::schema::{Attribute, Kind, RESOURCE_TYPES, ResourceType, SCHEMAS, Schema};
-use super::{Object, urn};
+use super::schema::{Attribute, Kind, ResourceType, SCHEMAS, Schema, announced};
+use super::{Compatibility, Object, urn};
 
 /// The limits that clients are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
 }
 
 /// The resources of `/ResourceTypes` (RFC 7643 §6).
-pub fn resource_types(base: &str) -> Vec<Value> {
-    RESOURCE_TYPES.iter().map(|ty| resource_type(base, ty)).collect()
+pub fn resource_types(base: &str, compatibility: Compatibility) -> Vec<Value> {
+    announced(compatibility).iter().map(|ty| resource_type(base, ty)).collect()
 }
 
 fn resource_type(base: &str, ty: &ResourceType) -> Value {
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn resource_types_name_their_extensions() {
-        let types = resource_types(BASE);
+        let types = resource_types(BASE, Compatibility::Okta);
         let user = find(&types, "id", "User");
         assert_eq!(user["endpoint"], "/Users");
         assert_eq!(user["schemaExtensions"][0], json!({"schema": urn::ENTERPRISE_USER, "required": false}));
@@ -206,7 +206,7 @@ mod tests {
             "service_provider_config",
             service_provider_config(BASE, &Limits::default())
         );
-        insta::assert_json_snapshot!("resource_types", resource_types(BASE));
+        insta::assert_json_snapshot!("resource_types", resource_types(BASE, Compatibility::Okta));
         insta::assert_json_snapshot!("schemas", schemas(BASE));
     }
 

@@ -26,12 +26,12 @@ pub(super) async fn config(caller: Caller, _: Unfiltered, State(app): State<App>
 
 /// `GET /ResourceTypes`.
 pub(super) async fn resource_types(caller: Caller, _: Unfiltered) -> Response {
-    all(discovery::resource_types(&caller.base))
+    all(discovery::resource_types(&caller.base, caller.rules.compatibility))
 }
 
 /// `GET /ResourceTypes/{id}`.
 pub(super) async fn resource_type(caller: Caller, _: Unfiltered, Id(id): Id) -> Result<Response, Error> {
-    pick(discovery::resource_types(&caller.base), "ResourceType", &id)
+    pick(discovery::resource_types(&caller.base, caller.rules.compatibility), "ResourceType", &id)
 }
 
 /// `GET /Schemas`.

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use crate::scim::schema::{Attribute, GROUP, Kind, ResourceType, USER};
+use crate::scim::schema::{
+    AGENT_GROUP, Attribute, ENTITLEMENT, GROUP, Kind, RESOURCE_TYPES, ROLE, ResourceType, USER,
+};
 use crate::scim::urn;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
@@ -20,10 +22,29 @@ pub fn document() -> &'static str {
 
 fn build() -> Value {
     let mut paths = Map::new();
-    for ty in [&USER, &GROUP] {
-        paths.insert(ty.endpoint.to_owned(), collection(ty));
-        paths.insert(format!("{}/{{id}}", ty.endpoint), single(ty));
+    for ty in RESOURCE_TYPES {
+        let writable = ty.name == USER.name || ty.name == GROUP.name;
+        paths.insert(ty.endpoint.to_owned(), collection(ty, writable));
+        paths.insert(format!("{}/{{id}}", ty.endpoint), single(ty, writable));
+        paths.insert(format!("{}/.search", ty.endpoint), search(&format!("Search {}s", ty.name), ty.name));
     }
+    let mut everything = operation(
+        "List resources of all types",
+        "list",
+        "Everything",
+        &[(200, "A page", Some(reference("ListResponse")))],
+    );
+    insert(&mut everything, "parameters", list_parameters());
+    paths.insert("/".to_owned(), json!({"get": everything}));
+    paths.insert("/.search".to_owned(), search("Search resources of all types", "Everything"));
+    let mut bulk = operation(
+        "Carry out several operations",
+        "post",
+        "Bulk",
+        &[(200, "What became of each", Some(reference("BulkResponse")))],
+    );
+    insert(&mut bulk, "requestBody", body(&reference("BulkRequest")));
+    paths.insert("/Bulk".to_owned(), json!({"post": bulk}));
     for (path, what, list) in [
         ("/ServiceProviderConfig", "What the server supports", false),
         ("/ResourceTypes", "The types of resource", true),
@@ -42,7 +63,9 @@ fn build() -> Value {
         "info": {
             "title": "ringcx-scim",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "SCIM 2.0 (RFC 7643, RFC 7644) for RingCX. Every error is a SCIM error with a request id.",
+            // `/Me` is not among the paths, because it is not implemented (501) for most tokens.
+            "description": "SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865) for RingCX. Every error is a SCIM error with a request id. \
+                `/Me` stands for the user to whom the token belongs, and answers 501 to any other token.",
             "license": {"name": "MIT OR Apache-2.0"},
         },
         "servers": [
@@ -56,6 +79,12 @@ fn build() -> Value {
             "schemas": {
                 "User": resource(&USER),
                 "Group": resource(&GROUP),
+                "Role": resource(&ROLE),
+                "Entitlement": resource(&ENTITLEMENT),
+                "AgentGroup": resource(&AGENT_GROUP),
+                "SearchRequest": search_request(),
+                "BulkRequest": bulk_message(urn::BULK_REQUEST),
+                "BulkResponse": bulk_message(urn::BULK_RESPONSE),
                 "PatchOp": patch_op(),
                 "ListResponse": list_response(),
                 "Error": error(),
@@ -64,24 +93,36 @@ fn build() -> Value {
     })
 }
 
-fn collection(ty: &ResourceType) -> Value {
+fn list_parameters() -> Value {
+    json!([
+        query("filter", "RFC 7644 §3.4.2.2", "string"),
+        query("sortBy", "Attribute to sort by", "string"),
+        query("sortOrder", "ascending or descending", "string"),
+        query("startIndex", "From 1", "integer"),
+        query("cursor", "RFC 9865: empty for the first page, then nextCursor", "string"),
+        query("count", "Most on the page", "integer"),
+        query("attributes", "Only these", "string"),
+        query("excludedAttributes", "Not these", "string"),
+    ])
+}
+
+fn search(summary: &str, what: &str) -> Value {
+    let mut post = operation(summary, "search", what, &[(200, "A page", Some(reference("ListResponse")))]);
+    insert(&mut post, "requestBody", body(&reference("SearchRequest")));
+    json!({"post": post})
+}
+
+fn collection(ty: &ResourceType, writable: bool) -> Value {
     let mut list = operation(
         &format!("List {}s", ty.name),
         "list",
         ty.name,
         &[(200, "A page", Some(reference("ListResponse")))],
     );
-    insert(
-        &mut list,
-        "parameters",
-        json!([
-            query("filter", "RFC 7644 §3.4.2.2", "string"),
-            query("startIndex", "From 1", "integer"),
-            query("count", "Most on the page", "integer"),
-            query("attributes", "Only these", "string"),
-            query("excludedAttributes", "Not these", "string"),
-        ]),
-    );
+    insert(&mut list, "parameters", list_parameters());
+    if !writable {
+        return json!({"get": list});
+    }
     let mut create = operation(
         &format!("Create a {}", ty.name),
         "create",
@@ -92,9 +133,12 @@ fn collection(ty: &ResourceType) -> Value {
     json!({"get": list, "post": create})
 }
 
-fn single(ty: &ResourceType) -> Value {
+fn single(ty: &ResourceType, writable: bool) -> Value {
     let shown = [(200, "The resource", Some(reference(ty.name)))];
     let get = operation(&format!("Read a {}", ty.name), "read", ty.name, &shown);
+    if !writable {
+        return json!({"parameters": [id_parameter()], "get": get});
+    }
     let mut put = operation(&format!("Replace a {}", ty.name), "replace", ty.name, &shown);
     insert(&mut put, "requestBody", body(&reference(ty.name)));
     let patched = [(200, "The resource", Some(reference(ty.name))), (204, "Done", None)];
@@ -193,13 +237,52 @@ fn patch_op() -> Value {
     })
 }
 
+fn search_request() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "schemas": {"type": "array", "items": {"const": urn::SEARCH_REQUEST}},
+            "filter": {"type": "string"}, "sortBy": {"type": "string"},
+            "sortOrder": {"type": "string", "enum": ["ascending", "descending"]},
+            "startIndex": {"type": "integer"}, "cursor": {"type": "string"}, "count": {"type": "integer"},
+            "attributes": {"type": "array", "items": {"type": "string"}},
+            "excludedAttributes": {"type": "array", "items": {"type": "string"}},
+        },
+    })
+}
+
+fn bulk_message(schema: &str) -> Value {
+    let answers = schema == urn::BULK_RESPONSE;
+    let own = if answers {
+        json!({"status": {"type": "string"}, "location": {"type": "string"}, "response": {"type": "object"}})
+    } else {
+        json!({"path": {"type": "string"}, "data": {"type": "object"}})
+    };
+    let mut operation = json!({
+        "method": {"type": "string"}, "bulkId": {"type": "string"}, "version": {"type": "string"},
+    });
+    if let (Some(operation), Value::Object(own)) = (operation.as_object_mut(), own) {
+        operation.extend(own);
+    }
+    json!({
+        "type": "object",
+        "required": ["Operations"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"const": schema}},
+            "failOnErrors": {"type": "integer", "minimum": 1},
+            "Operations": {"type": "array", "items": {"type": "object", "properties": operation}},
+        },
+    })
+}
+
 fn list_response() -> Value {
     json!({
         "type": "object",
-        "required": ["schemas", "totalResults", "startIndex", "itemsPerPage", "Resources"],
+        "required": ["schemas", "totalResults", "itemsPerPage", "Resources"],
         "properties": {
             "schemas": {"type": "array", "items": {"const": urn::LIST_RESPONSE}},
             "totalResults": {"type": "integer"}, "startIndex": {"type": "integer"}, "itemsPerPage": {"type": "integer"},
+            "nextCursor": {"type": "string"},
             "Resources": {"type": "array", "items": {"type": "object"}},
         },
     })

@@ -14,7 +14,7 @@ use super::parts::{Item, Listed, Part};
 use super::{App, Error, answers};
 use crate::scim::filter;
 use crate::scim::list::{ListQuery, Paging};
-use crate::scim::schema::{AGENT_GROUP, ENTITLEMENT, GROUP, RESOURCE_TYPES, ROLE, ResourceType, USER};
+use crate::scim::schema::{AGENT_GROUP, ENTITLEMENT, GROUP, ROLE, ResourceType, USER, announced};
 use crate::scim::{self, list};
 use crate::store::search::{Place, Window};
 
@@ -24,7 +24,7 @@ pub(super) async fn everything(
     State(app): State<App>,
     Parameters(query): Parameters,
 ) -> Result<Response, Error> {
-    respond(&app, &caller, &RESOURCE_TYPES, &query).await
+    respond(&app, &caller, announced(caller.rules.compatibility), &query).await
 }
 
 /// Declares a handler for `GET` of a collection and one for `POST .search`.
@@ -79,7 +79,7 @@ pub(super) async fn search_everything(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let query = ListQuery::from_search(&body, app.settings.max_results, &caller.rules)?;
-    respond(&app, &caller, &RESOURCE_TYPES, &query).await
+    respond(&app, &caller, announced(caller.rules.compatibility), &query).await
 }
 
 async fn respond(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ringcx_scim::scim::Compatibility;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Setup, TestBridge};
@@ -10,7 +11,8 @@ const POLICY: &str = r#"{"default_agent_group": "Default", "password_on_put": "o
     "allowed_roles": ["REPORT_ADMINISTRATIVE_USER", "SUPER_USER"]}"#;
 
 async fn bridge() -> TestBridge {
-    TestBridge::start(Setup { policy: serde_json::from_str(POLICY).unwrap(), ..Setup::default() }).await
+    let policy = serde_json::from_str(POLICY).unwrap();
+    TestBridge::start(Setup { policy, compatibility: Compatibility::Okta, ..Setup::default() }).await
 }
 
 async fn people(bridge: &TestBridge, names: &[&str]) {

@@ -19,7 +19,7 @@ use std::fmt;
 use scim_filter_parser::AttrPath;
 
 use super::fold::strip_prefix;
-use super::{Object, urn};
+use super::{Compatibility, Object, urn};
 
 /// A schema: a URN and its attributes.
 #[derive(Debug)]
@@ -103,6 +103,19 @@ pub static AGENT_GROUP: ResourceType = ResourceType {
 
 /// Every resource type.
 pub static RESOURCE_TYPES: [&ResourceType; 5] = [&USER, &GROUP, &ROLE, &ENTITLEMENT, &AGENT_GROUP];
+
+/// The resource types that a client is told of: a second kind of entitlement is for Okta, whose rules have it.
+pub fn announced(compatibility: Compatibility) -> &'static [&'static ResourceType] {
+    match compatibility {
+        Compatibility::Okta => &RESOURCE_TYPES,
+        Compatibility::Generic
+        | Compatibility::Entra
+        | Compatibility::Onelogin
+        | Compatibility::Jumpcloud
+        | Compatibility::Ping
+        | Compatibility::Strict => RESOURCE_TYPES.split_last().map_or(&[], |(_, others)| others),
+    }
+}
 
 /// Every published schema.
 pub static SCHEMAS: [&Schema; 6] = [
