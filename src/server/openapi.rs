@@ -20,7 +20,7 @@ pub fn document() -> &'static str {
     &DOCUMENT
 }
 
-fn build() -> Value {
+fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for ty in RESOURCE_TYPES {
         let writable = ty.name == USER.name || ty.name == GROUP.name;
@@ -58,6 +58,11 @@ fn build() -> Value {
         insert(&mut get, "parameters", if with_id { json!([id_parameter()]) } else { json!([]) });
         paths.insert(path.to_owned(), json!({"get": get}));
     }
+    paths
+}
+
+fn build() -> Value {
+    let paths = paths();
     json!({
         "openapi": "3.1.0",
         "info": {

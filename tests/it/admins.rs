@@ -79,7 +79,7 @@ async fn roles_come_from_attributes_and_groups_and_go_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unknown_and_privileged_roles_are_refused_by_name() {
+async fn unknown_role_rejected_by_name() {
     for profile in PROFILES {
         let bridge = start(profile, json!({})).await;
         let (id, _) =
@@ -181,7 +181,7 @@ async fn deactivation_takes_the_powers_first_and_gives_them_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_super_user_and_protected_accounts_stay() {
+async fn last_admin_guard_before_write_409() {
     for profile in PROFILES {
         let policy = json!({"privileged_roles": ["SUPER_USER"], "protected": ["wanda@example.com"], "default_agent_group": "Default"});
         let bridge = start(profile, policy).await;

@@ -128,7 +128,7 @@ fn the_environment_can_say_it_all() {
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__JWT_FILE", secret.to_str().unwrap()),
     ];
     let (code, out, error) = texts(&run(&["migrate"], &environment));
-    assert_eq!((code, out.trim()), (0, "applied 0001_init"), "{error}");
+    assert_eq!((code, out.trim()), (0, "applied 0001_init\napplied 0002_token_person"), "{error}");
     assert_eq!(texts(&run(&["migrate"], &environment)).1.trim(), "the tables are up to date");
 }
 

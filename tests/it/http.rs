@@ -10,7 +10,7 @@ async fn bridge() -> TestBridge {
 }
 
 /// A request with exactly these headers.
-async fn raw(
+pub(crate) async fn raw(
     bridge: &TestBridge,
     method: &str,
     path: &str,

@@ -31,7 +31,7 @@ async fn okta_oin_activates_and_pushes_groups_by_patch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn okta_import_pages_are_stable() {
+async fn okta_import_stable_paging() {
     hold("okta-import-paging").await;
 }
 

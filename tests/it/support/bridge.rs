@@ -102,7 +102,7 @@ impl TestBridge {
         if setup.met {
             reconciler.meet_all().await.unwrap();
         }
-        let token = mint(&store, &id, &clock).await;
+        let token = mint(&store, &id, &clock, "test").await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let scheme = if setup.tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
@@ -282,12 +282,12 @@ fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
     Tenant::new(id, rules, policy, mappings, AgentDefaults::new(), seed.account_id.clone(), ringcx)
 }
 
-async fn mint(store: &Store, tenant: &TenantId, clock: &Clock) -> String {
+async fn mint(store: &Store, tenant: &TenantId, clock: &Clock, id: &str) -> String {
     let (secret, hash) = token::mint().unwrap();
     let stored = tokens::Token {
-        id: "test".to_owned(),
+        id: id.to_owned(),
         tenant: tenant.clone(),
-        name: "test".to_owned(),
+        name: id.to_owned(),
         hash,
         scope: "write".to_owned(),
         created: clock.now(),
