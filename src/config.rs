@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::policy::AgentDefaults;
 use crate::domain::{GroupMapping, Policy, TenantId};
 use crate::scim::Compatibility;
+use crate::server::issuer::Issuer;
 use crate::upstream::{PlatformSettings, RingCxSettings, Transport};
 use crate::{server, store};
 use tree::{Node, Origin};
@@ -91,6 +92,9 @@ pub struct TenantConfig {
     /// What membership of groups gives.
     #[serde(default)]
     pub group: Vec<GroupMapping>,
+    /// Issuers whose tokens are accepted besides those of `token create`.
+    #[serde(default)]
+    pub issuer: Vec<Issuer>,
     /// Fields of every agent that the bridge creates, in RingCX's own names.
     #[serde(default)]
     pub agent_defaults: AgentDefaults,
@@ -248,6 +252,9 @@ impl TenantConfig {
     fn check(&self, id: &str, found: &mut Vec<(Vec<String>, String)>) {
         collect(found, &["tenant", id, "ringcx"], self.ringcx.check());
         collect(found, &["tenant", id, "policy"], self.policy.check());
+        for (index, issuer) in self.issuer.iter().enumerate() {
+            collect(found, &["tenant", id, "issuer", &index.to_string()], issuer.check());
+        }
         match (&self.ringcx.api_token, &self.ringcentral) {
             (Some(_), Some(_)) => found.push((
                 owned(&["tenant", id, "ringcentral"]),

@@ -14,6 +14,7 @@ use crate::config::{Config, TenantConfig};
 use crate::domain::TenantId;
 use crate::reconcile::{Reconciler, SharedBudget, Tenant, Times};
 use crate::scim::Rules;
+use crate::server::issuer::Keys;
 use crate::server::{self, App, Parts};
 use crate::store::Store;
 use crate::upstream::{Budget, ExtensionSource, RingCx, Transport};
@@ -54,6 +55,8 @@ impl Bridge {
             store: store.clone(),
             reconciler: reconciler.clone(),
             tenants: rules,
+            issuers: config.tenant.iter().map(|(id, tenant)| (id.clone(), tenant.issuer.clone())).collect(),
+            keys: Keys::default(),
             public_url: url.clone(),
             clock,
             ids,

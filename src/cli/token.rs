@@ -8,7 +8,7 @@ use comfy_table::Table;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Failure, Later, later, load, say};
+use super::{Failure, load, say};
 use crate::clock::{Clock, Ids, Span};
 use crate::domain::{PersonId, TenantId};
 use crate::server::token;
@@ -24,8 +24,8 @@ pub(super) enum Command {
     List(List),
     /// End a token
     Revoke(Revoke),
-    #[command(hide = true)]
-    Rotate(Later),
+    /// Make a token that takes the name of another one, which goes on for a while
+    Rotate(Rotate),
 }
 
 #[derive(Args)]
@@ -69,6 +69,24 @@ pub(super) struct List {
 }
 
 #[derive(Args)]
+pub(super) struct Rotate {
+    #[command(flatten)]
+    of: Of,
+    /// Which
+    #[arg(long, value_name = "N")]
+    name: String,
+    /// How long the old one goes on
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    overlap: String,
+    /// When the new one ends
+    #[arg(long, value_name = "SPAN", default_value = "365d")]
+    expires: String,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 pub(super) struct Revoke {
     #[command(flatten)]
     of: Of,
@@ -88,7 +106,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         Command::Create(create) => make(create).await,
         Command::List(list) => show(list).await,
         Command::Revoke(revoke) => end(revoke).await,
-        Command::Rotate(_) => Err(later("token rotate")),
+        Command::Rotate(rotate) => replace(rotate).await,
     }
 }
 
@@ -120,6 +138,7 @@ pub(super) async fn mint(
         last_used: None,
         revoked: None,
         person,
+        replaced: None,
     };
     let new = stored.clone();
     let made = store.write(move |tx| tokens::create(tx, &new)).await.context("the token was not stored")?;
@@ -154,15 +173,52 @@ async fn make(create: Create) -> Result<(), Failure> {
     }
     let minted = mint(&store, &tenant, create.name.trim(), scope, expires, person).await?;
     store.close().await;
+    tell(minted, create.json);
+    Ok(())
+}
+
+/// The same client gets a second secret; the first one goes on until the overlap is over.
+async fn replace(rotate: Rotate) -> Result<(), Failure> {
+    let expires: Span = rotate.expires.parse().context("--expires").map_err(Failure::Input)?;
+    let overlap: Span = rotate.overlap.parse().context("--overlap").map_err(Failure::Input)?;
+    let (store, tenant) = open(&rotate.of).await?;
+    let (secret, hash) = token::mint().context("the system gave no randomness")?;
+    let (of, name, now) = (tenant.clone(), rotate.name.clone(), Clock::system().now());
+    let id = Ids::system().next().to_string();
+    let stored = store.write(move |tx| {
+        let Some(old) = tokens::by_name(tx, &of, &name)? else { return Ok(None) };
+        let new = Token {
+            id: id.clone(),
+            hash: hash.clone(),
+            created: now,
+            expires: Some(now + expires.as_duration()),
+            last_used: None,
+            ..old
+        };
+        Ok::<_, store::Error>(tokens::replace(tx, &new, now + overlap.as_duration())?.then_some(new))
+    });
+    let stored = stored.await.context("the token was not stored")?;
+    store.close().await;
+    let stored = stored.ok_or_else(|| {
+        Failure::Input(anyhow!(
+            "tenant {tenant} has no live token named \"{}\"; see `token list`",
+            rotate.name
+        ))
+    })?;
+    tell(Minted { secret, stored }, rotate.json);
+    Ok(())
+}
+
+/// Prints a token, once.
+fn tell(minted: Minted, as_json: bool) {
     let secret = minted.secret.expose_secret();
-    if create.json {
+    if as_json {
         let Token { id, name, expires, .. } = minted.stored;
         let expires = expires.map(|at| at.to_string());
         say(&json!({"id": id, "name": name, "token": secret, "expires": expires}).to_string());
     } else {
         say(secret);
     }
-    Ok(())
 }
 
 async fn show(list: List) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ const EXAMPLE: &str = include_str!("../../docker/config.example.toml");
 /// Takes the mark away from the lines that begin with it and then set a key.
 fn unmarked(text: &str, mark: &str) -> String {
     let lines = text.lines().map(|line| match line.strip_prefix(mark) {
+        Some(rest) if rest.starts_with("[[") => rest,
         Some(rest) if rest.split(" = ").next().is_some_and(is_key) && rest.contains(" = ") => rest,
         _ => line,
     });
@@ -56,6 +57,7 @@ fn the_example_holds_every_key_and_its_samples_are_valid() {
         ([&tenant[..], &["ringcentral"]].concat(), keys_of::<PlatformSettings>()),
         ([&tenant[..], &["policy"]].concat(), keys_of::<Policy>()),
         ([&tenant[..], &["group", "0"]].concat(), keys_of::<GroupMapping>()),
+        ([&tenant[..], &["issuer", "0"]].concat(), keys_of::<Issuer>()),
     ] {
         let node = root.find(&owned(&section)).unwrap_or_else(|| panic!("{section:?} is missing"));
         let tree::Value::Table(entries) = &node.value else { panic!("{section:?} is no table") };

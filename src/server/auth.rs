@@ -8,7 +8,8 @@ use axum::extract::FromRequestParts;
 use axum::http::{Method, header, request::Parts};
 use subtle::ConstantTimeEq;
 
-use super::{App, Error, token};
+use super::issuer::{self, Issuer, Use};
+use super::{App, Error, issued, token};
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{Rules, quirks};
 use crate::store::tokens::{self, Token};
@@ -62,7 +63,10 @@ impl FromRequestParts<App> for Caller {
         let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.ok_or_else(|| Error::unauthorized("no Authorization header"))?;
         let (bare, given) = bearer(given);
-        let token = check(app, given).await?;
+        let token = match Jwt::look(given) {
+            Some(jwt) => jwt.check(app, name, &format!("{}{base}", app.public_url)).await?,
+            None => check(app, given).await?,
+        };
         let rules = app.tenants.get(&token.tenant).filter(|_| token.tenant.as_str() == name);
         // A token of another tenant is answered like one that never was.
         let rules = rules.ok_or_else(|| Error::unauthorized("token of another tenant"))?.clone();
@@ -91,6 +95,61 @@ fn bearer(header: &str) -> (bool, &str) {
     match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (false, token.trim()),
         _ => (true, header),
+    }
+}
+
+/// A token that is a JWT: issued by the bridge or by somebody whom the tenant names.
+struct Jwt<'t> {
+    text: &'t str,
+    kid: String,
+}
+
+impl<'t> Jwt<'t> {
+    fn look(text: &'t str) -> Option<Self> {
+        let parts = text.split('.').count();
+        let header = jsonwebtoken::decode_header(text).ok().filter(|_| parts == 3)?;
+        Some(Self { text, kid: header.kid.unwrap_or_default() })
+    }
+
+    async fn check(&self, app: &App, tenant: &str, base: &str) -> Result<Token, Error> {
+        let known = tenant.parse::<TenantId>().ok().filter(|tenant| app.tenants.contains_key(tenant));
+        let tenant = known.ok_or_else(|| Error::unauthorized("JWT for no tenant"))?;
+        if !issued::is_ours(app, &tenant, &self.kid).await? {
+            let issuers = app.issuers.get(&tenant).map(Vec::as_slice).unwrap_or_default();
+            let issuer = issuer::verify(&app.keys, issuers, Use::Bearer, self.text).await;
+            let issuer = issuer.map_err(Error::unauthorized)?;
+            return Ok(of_issuer(app, tenant, issuer));
+        }
+        let claims = issued::read(app, &tenant, base, self.text).await?.map_err(Error::unauthorized)?;
+        if let Some(name) = claims.sub.strip_prefix(issued::OF_ISSUER) {
+            let issuers = app.issuers.get(&tenant).into_iter().flatten();
+            let mut issuers = issuers.filter(|issuer| issuer.name == name && issuer.usage == Use::Assertion);
+            let issuer = issuers.next().ok_or_else(|| Error::unauthorized("issuer is no longer accepted"))?;
+            return Ok(of_issuer(app, tenant, issuer));
+        }
+        // What was exchanged for it must still be good: a revocation reaches issued tokens too.
+        let (of, id) = (tenant, claims.sub.clone());
+        let token = app.store.read(move |tx| tokens::by_id(tx, &of, &id)).await?;
+        let token = token.filter(|token| token.is_live(app.clock.now()));
+        token.ok_or_else(|| Error::unauthorized("the token behind an issued one is revoked or has expired"))
+    }
+}
+
+/// Who calls with a token of an issuer.
+fn of_issuer(app: &App, tenant: TenantId, issuer: &Issuer) -> Token {
+    let id = format!("{}{}", issued::OF_ISSUER, issuer.name);
+    Token {
+        id,
+        tenant,
+        name: issuer.name.clone(),
+        hash: String::new(),
+        scope: issuer.scope.as_str().to_owned(),
+        created: app.clock.now(),
+        expires: None,
+        last_used: None,
+        revoked: None,
+        person: None,
+        replaced: None,
     }
 }
 

@@ -13,8 +13,11 @@ mod error;
 mod extract;
 mod groups;
 mod health;
+mod issued;
+pub mod issuer;
 mod me;
 mod metrics;
+mod oauth;
 mod openapi;
 mod parts;
 mod query;
@@ -52,6 +55,10 @@ pub struct Parts {
     pub reconciler: Reconciler,
     /// The tenants and how their requests are read.
     pub tenants: HashMap<TenantId, Rules>,
+    /// The issuers whose tokens each tenant accepts.
+    pub issuers: HashMap<TenantId, Vec<issuer::Issuer>>,
+    /// Their keys.
+    pub keys: issuer::Keys,
     /// The URL under which clients see the server, without a slash at the end.
     pub public_url: String,
     /// The time.

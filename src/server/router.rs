@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::{Caller, RequestId, Straightened, no_route, tenant_of};
 use super::{
-    App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, openapi, query, users,
+    App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, oauth, openapi, query, users,
 };
 
 /// Names the request in the answer, in the log, and in the audit record.
@@ -27,6 +27,9 @@ const LATEST: Duration = Duration::from_secs(55);
 pub fn router(app: App) -> Router {
     let routes = tenant_routes("/scim/v2")
         .merge(tenant_routes("/{tenant}/scim/v2"))
+        .route("/oauth/token", post(oauth::exchange))
+        .route("/{tenant}/oauth/token", post(oauth::exchange))
+        .route("/.well-known/jwks.json", get(oauth::keys))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))

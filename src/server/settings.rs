@@ -31,6 +31,8 @@ pub struct Settings {
     pub max_results: u64,
     /// How long a cursor can be used (RFC 9865). Default 1 h.
     pub cursor_timeout: Span,
+    /// How long a token of `/oauth/token` can be used: 1 h, the default, to 6 h, which Entra accepts.
+    pub issued_token_lifetime: Span,
     /// The most operations of a bulk request. Default 1000.
     pub max_bulk_operations: usize,
     /// How long running requests may take to end when the server stops. Default 25 s.
@@ -50,6 +52,7 @@ impl Default for Settings {
             max_operations: 5000,
             max_results: 200,
             cursor_timeout: Span::secs(3600),
+            issued_token_lifetime: Span::secs(3600),
             max_bulk_operations: 1000,
             drain_timeout: Span::secs(25),
         }
@@ -65,6 +68,9 @@ impl Settings {
                 "settle_timeout",
                 "must be between 1s and 50s, because Okta hangs up after 60s".to_owned(),
             ));
+        }
+        if !(Span::secs(3600)..=Span::secs(21_600)).contains(&self.issued_token_lifetime) {
+            found.push(("issued_token_lifetime", "must be between 1h and 6h, as Entra wants it".to_owned()));
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             found.push(("tls_cert", "and tls_key go together; set both or neither".to_owned()));

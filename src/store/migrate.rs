@@ -5,7 +5,7 @@ use super::{Error, Store, Tx};
 /// Every migration, oldest first. A file that was released is never changed.
 const MIGRATIONS: [(i64, &str, &str); 2] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
-    (2, "0002_token_person", include_str!("../../migrations/0002_token_person.sql")),
+    (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

@@ -28,10 +28,19 @@ pub struct Token {
     pub revoked: Option<Timestamp>,
     /// For whom `/Me` stands.
     pub person: Option<PersonId>,
+    /// When another one took its name; it lives on until it ends.
+    pub replaced: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether it is good at this time.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|end| end > now)
+    }
 }
 
 const COLUMNS: &str =
-    "id, tenant, name, hash, scope, created_at, expires_at, last_used_at, revoked_at, person_id";
+    "id, tenant, name, hash, scope, created_at, expires_at, last_used_at, revoked_at, person_id, replaced_at";
 
 fn read(row: &Row<'_>) -> Result<Token, Error> {
     let tenant = row.text(1)?;
@@ -46,6 +55,7 @@ fn read(row: &Row<'_>) -> Result<Token, Error> {
         last_used: row.opt_time(7)?,
         revoked: row.opt_time(8)?,
         person: row.opt_text(9)?.map(PersonId::from),
+        replaced: row.opt_time(10)?,
     })
 }
 
@@ -73,6 +83,34 @@ pub fn create(tx: &mut Tx<'_>, token: &Token) -> Result<bool, Error> {
 pub fn by_hash(tx: &mut Tx<'_>, hash: &str) -> Result<Option<Token>, Error> {
     let sql = ["SELECT ", COLUMNS, " FROM tokens WHERE hash = $1"].concat();
     tx.one(&sql, &[hash.into()], read)
+}
+
+/// The token of an id, also one that has ended.
+pub fn by_id(tx: &mut Tx<'_>, tenant: &TenantId, id: &str) -> Result<Option<Token>, Error> {
+    let sql = ["SELECT ", COLUMNS, " FROM tokens WHERE tenant = $1 AND id = $2"].concat();
+    tx.one(&sql, &[tenant.into(), id.into()], read)
+}
+
+/// Gives the name of a live token to a new one; the old one ends at `end` at the latest. False when no live one has the name.
+pub fn replace(tx: &mut Tx<'_>, token: &Token, end: Timestamp) -> Result<bool, Error> {
+    let replaced = tx.exec(
+        "UPDATE tokens SET replaced_at = $3,
+             expires_at = CASE WHEN expires_at IS NULL OR expires_at > $4 THEN $4 ELSE expires_at END
+         WHERE tenant = $1 AND name = $2 AND revoked_at IS NULL AND replaced_at IS NULL",
+        &[(&token.tenant).into(), (&token.name).into(), token.created.into(), end.into()],
+    )?;
+    Ok(replaced == 1 && create(tx, token)?)
+}
+
+/// The live token of a name.
+pub fn by_name(tx: &mut Tx<'_>, tenant: &TenantId, name: &str) -> Result<Option<Token>, Error> {
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM tokens WHERE tenant = $1 AND name = $2 AND revoked_at IS NULL AND replaced_at IS NULL",
+    ]
+    .concat();
+    tx.one(&sql, &[tenant.into(), name.into()], read)
 }
 
 /// The tokens of a tenant, oldest first.

@@ -82,6 +82,11 @@ fn a_token_is_made_once_listed_without_itself_and_revoked() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!((code, listed.as_array().unwrap().len()), (0, 2));
     assert!(!listed.to_string().contains(&secret));
+    let (code, second, _) = token(&["rotate", "--name", "okta", "--overlap", "1h"]);
+    assert_eq!((code, second.lines().count(), second.trim() == secret), (0, 1, false));
+    assert_eq!(token(&["rotate", "--name", "nobody"]).0, 2);
+    let (code, _, error) = token(&["create", "--name", "me", "--person", "nobody"]);
+    assert!(code == 2 && error.contains("no person"), "{error}");
     assert_eq!(token(&["revoke", "--name", "okta"]).0, 0);
     assert_eq!(token(&["revoke", "--name", "okta"]).0, 2);
     assert_eq!(token(&["create", "--name", "okta"]).0, 0, "the name is free again");
@@ -102,7 +107,7 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         (vec!["simulator", "--set", "put_mode=both"], vec!["put_mode", "merge"]),
         (vec!["check"], vec!["not in this version"]),
         (vec!["audit", "verify"], vec!["not in this version"]),
-        (vec!["token", "rotate", "--name", "x"], vec!["not in this version"]),
+        (vec!["token", "rotate", "--name", "x"], vec!["store.url"]),
         (vec!["nonsense"], vec!["nonsense"]),
     ] {
         let (code, out, error) = texts(&run(&arguments, &[]));
@@ -128,7 +133,7 @@ fn the_environment_can_say_it_all() {
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__JWT_FILE", secret.to_str().unwrap()),
     ];
     let (code, out, error) = texts(&run(&["migrate"], &environment));
-    assert_eq!((code, out.trim()), (0, "applied 0001_init\napplied 0002_token_person"), "{error}");
+    assert_eq!((code, out.trim()), (0, "applied 0001_init\napplied 0002_tokens"), "{error}");
     assert_eq!(texts(&run(&["migrate"], &environment)).1.trim(), "the tables are up to date");
 }
 

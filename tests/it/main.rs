@@ -18,6 +18,7 @@ mod faults;
 mod http;
 mod life;
 mod membership;
+mod oauth;
 mod people;
 mod queries;
 mod reading;

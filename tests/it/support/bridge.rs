@@ -13,6 +13,7 @@ use ringcx_scim::domain::TenantId;
 use ringcx_scim::domain::policy::{AgentDefaults, GroupMapping, Policy};
 use ringcx_scim::reconcile::{Reconciler, Tenant, Times};
 use ringcx_scim::scim::{Compatibility, Rules};
+use ringcx_scim::server::issuer::{Issuer, Keys};
 use ringcx_scim::server::{self, App, Parts, token};
 use ringcx_scim::store::{self, Store, tokens};
 use ringcx_scim::upstream::{
@@ -36,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) store_url: String,
     /// Whether the bridge has read RingCX before the test begins.
     pub(crate) met: bool,
+    pub(crate) issuers: Vec<Issuer>,
     /// Certificate and key in PEM.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
@@ -53,6 +55,7 @@ impl Default for Setup {
             cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
             met: true,
+            issuers: Vec::new(),
             tls: None,
         }
     }
@@ -117,6 +120,8 @@ impl TestBridge {
         let app = App::new(Parts {
             store: store.clone(),
             reconciler: reconciler.clone(),
+            issuers: HashMap::from([(id.clone(), setup.issuers.clone())]),
+            keys: Keys::default(),
             tenants: HashMap::from([(id, rules)]),
             public_url: url.clone(),
             clock,
@@ -198,6 +203,7 @@ impl TestBridge {
             last_used: None,
             revoked: None,
             person: Some(person.into()),
+            replaced: None,
         };
         self.store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
         secret.expose_secret().to_owned()
@@ -295,6 +301,7 @@ async fn mint(store: &Store, tenant: &TenantId, clock: &Clock, id: &str) -> Stri
         last_used: None,
         revoked: None,
         person: None,
+        replaced: None,
     };
     store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
     secret.expose_secret().to_owned()
