@@ -36,6 +36,51 @@ async fn okta_import_stable_paging() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jumpcloud_test_user_group_lifecycle() {
+    hold("jumpcloud").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn onelogin_sends_what_its_template_says() {
+    hold("onelogin").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pingone_writes_operators_with_a_capital() {
+    hold("pingone").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keycloak_extension_keeps_its_own_ids() {
+    hold("keycloak-extension").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authentik_reads_members_and_replaces_users() {
+    hold("authentik").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rauthy_links_by_external_id() {
+    hold("rauthy").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sailpoint_aggregates_after_discovery() {
+    hold("sailpoint").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cyberark_maps_roles_to_groups() {
+    hold("cyberark").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn google_sends_users_only() {
+    hold("google-workspace").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_replays_hold_on_postgresql() {
     for name in ["entra-replay-default", "okta-aiw-put", "okta-oin-patch"] {
         let Some(url) = crate::support::postgres_database().await else { return };
