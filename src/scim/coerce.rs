@@ -259,7 +259,8 @@ impl<'a> Reader<'a> {
                     .to_owned()
             }
         };
-        Err(Error::invalid_value(format!("{at}{} {reason}.", offending(attribute, &value))))
+        let name = short(at);
+        Err(Error::invalid_value(format!("{name}{} {reason}.", offending(attribute, &value))))
     }
 }
 
@@ -314,7 +315,15 @@ fn whole(number: &Number) -> Option<i64> {
 }
 
 fn wrong_type(at: At, attribute: &Attribute, value: &Value, wanted: &str) -> Error {
-    Error::invalid_value(format!("{at}{} does not fit; send {wanted}.", offending(attribute, value)))
+    let wanted = if wanted == Kind::Boolean.as_str() { "true or false" } else { wanted };
+    let name = short(at);
+    Error::invalid_value(format!("{name}{} does not fit; send {wanted}.", offending(attribute, value)))
+}
+
+/// The name of an attribute without the URN of its extension: what an administrator looks for.
+fn short(at: At) -> String {
+    let whole = at.to_string();
+    whole.rsplit(':').next().unwrap_or_default().to_owned()
 }
 
 /// ` "value"`, or nothing for a secret.
