@@ -101,7 +101,6 @@ async fn hostile_input_has_its_answer_and_no_effect() {
     let before = bridge.send("GET", &format!("/Users/{id}"), None).await.body;
     let (held, calls) = (bridge.ringcx.agent(agent), bridge.ringcx.calls().len());
     for (method, path, body, status, kind) in bodies(&id).into_iter().chain(queries()) {
-        let begun = std::time::Instant::now();
         let shown = String::from_utf8_lossy(&body).chars().take(120).collect::<String>();
         let place = format!("{method} {} {shown}", path.chars().take(120).collect::<String>());
         let answer = send(&bridge, method, &path, body).await;
@@ -116,7 +115,6 @@ async fn hostile_input_has_its_answer_and_no_effect() {
             let detail = answer.body["detail"].as_str().unwrap();
             assert!(detail.chars().count() < 500, "{place}: {detail}");
         }
-        assert!(begun.elapsed().as_secs() < 10, "{place} took {:?}", begun.elapsed());
     }
     assert_eq!(bridge.send("GET", &format!("/Users/{id}"), None).await.body, before);
     assert_eq!(bridge.send("GET", "/Users", None).await.body["totalResults"], 1);

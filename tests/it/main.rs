@@ -13,6 +13,7 @@ mod admins;
 mod bulk;
 mod commands;
 mod contract;
+mod corpora;
 mod crash;
 mod details;
 mod faults;

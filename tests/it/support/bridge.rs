@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -78,6 +79,11 @@ pub(crate) struct TestBridge {
     pub(crate) reconciler: Reconciler,
     pub(crate) store: Store,
     client: reqwest::Client,
+    /// Writes begun, and writes ended: a read with none under way is held against the calls that RingCX saw.
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    /// Whether work may go on after its request was answered.
+    impatient: bool,
     shutdown: CancellationToken,
     _simulator: Simulator,
 }
@@ -137,6 +143,9 @@ impl TestBridge {
             reconciler,
             store,
             client: client(),
+            begun: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            impatient: setup.settle < Duration::from_secs(5),
             shutdown,
             _simulator: simulator,
         }
@@ -156,6 +165,7 @@ impl TestBridge {
     ) -> Answer {
         let url =
             format!("{}{}", self.base, path.replace(' ', "%20").replace('"', "%22").replace('+', "%2B"));
+        let reads = matches!(method, "GET" | "HEAD") || path.contains(".search");
         let method: Method = method.parse().unwrap();
         let mut request = self.client.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -167,7 +177,20 @@ impl TestBridge {
             }
             request = request.header(name.as_str(), value.as_str());
         }
-        answer_of(request).await
+        if !reads {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            let answer = answer_of(request).await;
+            self.ended.fetch_add(1, Ordering::SeqCst);
+            return answer;
+        }
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+        let (ended, begun, calls) = (count(&self.ended), count(&self.begun), self.ringcx.calls().len());
+        let answer = answer_of(request).await;
+        if ended == begun && count(&self.begun) == begun && !self.impatient {
+            let made = self.ringcx.calls().len() - calls;
+            assert_eq!(made, 0, "reading {path} asked RingCX");
+        }
+        answer
     }
 
     /// Sends a request with exactly these headers; `path` begins at the root of the server.
