@@ -81,8 +81,23 @@ async fn google_sends_users_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc_7643_resources_are_written_and_read_back() {
+    hold("rfc-7643").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc_7644_requests_answer_as_printed() {
+    hold("rfc-7644").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc_9865_cursors_answer_as_printed() {
+    hold("rfc-9865").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_replays_hold_on_postgresql() {
-    for name in ["entra-replay-default", "okta-aiw-put", "okta-oin-patch"] {
+    for name in ["entra-replay-default", "okta-aiw-put", "okta-oin-patch", "rfc-7644", "rfc-9865"] {
         let Some(url) = crate::support::postgres_database().await else { return };
         hold_on(name, Profile::Friendly, &url).await;
     }
@@ -132,6 +147,7 @@ async fn one(
         .as_object()
         .into_iter()
         .flatten()
+        .chain(send["headers"].as_object().into_iter().flatten())
         .map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap().to_owned()))
         .collect();
     let body = body_of(&send);
