@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::features::supported;
 use super::list::DEFAULT_COUNT;
 use super::schema::{Attribute, Kind, ResourceType, SCHEMAS, Schema, announced};
 use super::{Compatibility, Object, urn};
@@ -31,20 +32,20 @@ impl Default for Limits {
 pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
     json!({
         "schemas": [urn::SERVICE_PROVIDER_CONFIG],
-        "patch": {"supported": true},
+        "patch": {"supported": supported("patch")},
         "bulk": {
-            "supported": true,
+            "supported": supported("bulk"),
             "maxOperations": limits.max_operations,
             "maxPayloadSize": limits.max_payload_size,
         },
-        "filter": {"supported": true, "maxResults": limits.max_results},
-        "changePassword": {"supported": false},
-        "sort": {"supported": true},
-        "etag": {"supported": true},
+        "filter": {"supported": supported("filter"), "maxResults": limits.max_results},
+        "changePassword": {"supported": supported("changePassword")},
+        "sort": {"supported": supported("sort")},
+        "etag": {"supported": supported("etag")},
         // RFC 9865 §4. Clients that know nothing of cursors get pages by index.
         "pagination": {
-            "cursor": true,
-            "index": true,
+            "cursor": supported("cursor"),
+            "index": supported("index"),
             "defaultPaginationMethod": "index",
             "defaultPageSize": DEFAULT_COUNT.min(limits.max_results),
             "maxPageSize": limits.max_results,

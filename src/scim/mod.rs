@@ -10,6 +10,7 @@ pub mod check;
 mod coerce;
 pub mod discovery;
 pub mod error;
+pub mod features;
 pub mod filter;
 mod fold;
 pub mod json;

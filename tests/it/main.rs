@@ -17,6 +17,7 @@ mod corpora;
 mod crash;
 mod details;
 mod faults;
+mod features;
 mod hostile;
 mod http;
 mod life;
