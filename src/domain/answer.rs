@@ -189,6 +189,11 @@ pub fn group_etag(version: i64) -> String {
     format!("W/\"{version}\"")
 }
 
+/// The version of what has no row of its own: a digest of its text.
+pub fn text_etag(text: &str) -> String {
+    format!("W/\"{:016x}\"", fnv(FNV_OFFSET, text.as_bytes()))
+}
+
 // FNV-1a with 64 bits: the digest must be the same on every replica and in every version; it guards nothing.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 

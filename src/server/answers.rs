@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::extract::Conditions;
 use crate::domain::answer::{self, Meta};
 use crate::scim::Object;
 use crate::scim::project::Projection;
@@ -19,6 +20,24 @@ pub(super) fn json(status: StatusCode, body: String) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, SCIM_JSON);
     response
+}
+
+/// A resource that has no row of its own, with a version made of its text; 304 when the client has it already.
+pub(super) fn tagged(object: Object, conditions: &Conditions) -> Response {
+    let (etag, text) = versioned(object);
+    if conditions.is_current(&etag) {
+        return with(empty(StatusCode::NOT_MODIFIED), header::ETAG, &etag);
+    }
+    with(json(StatusCode::OK, text), header::ETAG, &etag)
+}
+
+/// The version of such a resource, and its text with the version in it.
+pub(super) fn versioned(mut object: Object) -> (String, String) {
+    let etag = answer::text_etag(&to_text(object.clone()));
+    if let Some(meta) = object.get_mut("meta").and_then(serde_json::Value::as_object_mut) {
+        meta.insert("version".to_owned(), serde_json::Value::from(etag.as_str()));
+    }
+    (etag, to_text(object))
 }
 
 /// A response without a body.

@@ -1,13 +1,11 @@
 //! `/Roles/{id}`, `/Entitlements/{id}` and `/AgentGroups/{id}`: what the tenant has to give, to be read only.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
 
 use super::auth::Caller;
 use super::discovery::Id;
-use super::extract::Parameters;
+use super::extract::{Conditions, Parameters};
 use super::parts::offer_object;
 use super::{App, Error, answers};
 use crate::scim;
@@ -20,9 +18,10 @@ pub(super) async fn role(
     caller: Caller,
     State(app): State<App>,
     Parameters(query): Parameters,
+    conditions: Conditions,
     Id(id): Id,
 ) -> Result<Response, Error> {
-    one(&app, &caller, &ROLE, &id, &query)
+    one(&app, &caller, &ROLE, &id, &query, &conditions)
 }
 
 /// `GET /Entitlements/{id}`.
@@ -30,9 +29,10 @@ pub(super) async fn entitlement(
     caller: Caller,
     State(app): State<App>,
     Parameters(query): Parameters,
+    conditions: Conditions,
     Id(id): Id,
 ) -> Result<Response, Error> {
-    one(&app, &caller, &ENTITLEMENT, &id, &query)
+    one(&app, &caller, &ENTITLEMENT, &id, &query, &conditions)
 }
 
 /// `GET /AgentGroups/{id}`.
@@ -40,9 +40,10 @@ pub(super) async fn agent_group(
     caller: Caller,
     State(app): State<App>,
     Parameters(query): Parameters,
+    conditions: Conditions,
     Id(id): Id,
 ) -> Result<Response, Error> {
-    one(&app, &caller, &AGENT_GROUP, &id, &query)
+    one(&app, &caller, &AGENT_GROUP, &id, &query, &conditions)
 }
 
 fn one(
@@ -51,6 +52,7 @@ fn one(
     ty: &ResourceType,
     id: &str,
     query: &ListQuery,
+    conditions: &Conditions,
 ) -> Result<Response, Error> {
     let offers = app.reconciler.offers(&caller.tenant, ty);
     let offer = offers.iter().find(|offer| offer.id == id);
@@ -58,5 +60,5 @@ fn one(
     let projection =
         Projection::parse(ty, query.attributes.as_deref(), query.excluded_attributes.as_deref())?;
     let shown = projection.apply(ty, offer_object(&caller.base, ty, offer));
-    Ok(answers::json(StatusCode::OK, Value::Object(shown).to_string()))
+    Ok(answers::tagged(shown, conditions))
 }

@@ -7,21 +7,26 @@ use serde_json::Value;
 
 use super::answers;
 use super::auth::Caller;
-use super::extract::Parameters;
+use super::extract::{Conditions, Parameters};
 use super::users::path_id;
 use super::{App, Error};
 use crate::scim::discovery::{self, Limits};
 use crate::scim::{self, list};
 
 /// `GET /ServiceProviderConfig`.
-pub(super) async fn config(caller: Caller, _: Unfiltered, State(app): State<App>) -> Response {
+pub(super) async fn config(
+    caller: Caller,
+    _: Unfiltered,
+    conditions: Conditions,
+    State(app): State<App>,
+) -> Response {
     let limits = Limits {
         max_results: app.settings.max_results,
         cursor_timeout: app.settings.cursor_timeout.as_duration().as_secs(),
         max_operations: app.settings.max_bulk_operations as u64,
         max_payload_size: app.settings.max_body_bytes as u64,
     };
-    one(&discovery::service_provider_config(&caller.base, &limits))
+    one(discovery::service_provider_config(&caller.base, &limits), &conditions)
 }
 
 /// `GET /ResourceTypes`.
@@ -30,8 +35,18 @@ pub(super) async fn resource_types(caller: Caller, _: Unfiltered) -> Response {
 }
 
 /// `GET /ResourceTypes/{id}`.
-pub(super) async fn resource_type(caller: Caller, _: Unfiltered, Id(id): Id) -> Result<Response, Error> {
-    pick(discovery::resource_types(&caller.base, caller.rules.compatibility), "ResourceType", &id)
+pub(super) async fn resource_type(
+    caller: Caller,
+    _: Unfiltered,
+    conditions: Conditions,
+    Id(id): Id,
+) -> Result<Response, Error> {
+    pick(
+        discovery::resource_types(&caller.base, caller.rules.compatibility),
+        "ResourceType",
+        &id,
+        &conditions,
+    )
 }
 
 /// `GET /Schemas`.
@@ -40,8 +55,13 @@ pub(super) async fn schemas(caller: Caller, _: Unfiltered) -> Response {
 }
 
 /// `GET /Schemas/{urn}`.
-pub(super) async fn schema(caller: Caller, _: Unfiltered, Id(id): Id) -> Result<Response, Error> {
-    pick(discovery::schemas(&caller.base), "Schema", &id)
+pub(super) async fn schema(
+    caller: Caller,
+    _: Unfiltered,
+    conditions: Conditions,
+    Id(id): Id,
+) -> Result<Response, Error> {
+    pick(discovery::schemas(&caller.base), "Schema", &id, &conditions)
 }
 
 /// The id in a path.
@@ -73,18 +93,26 @@ impl axum::extract::FromRequestParts<App> for Unfiltered {
     }
 }
 
-fn one(value: &Value) -> Response {
-    answers::json(StatusCode::OK, value.to_string())
+fn one(value: Value, conditions: &Conditions) -> Response {
+    match value {
+        Value::Object(object) => answers::tagged(object, conditions),
+        other => answers::json(StatusCode::OK, other.to_string()),
+    }
 }
 
 fn all(resources: Vec<Value>) -> Response {
-    let total = resources.len() as u64;
-    one(&list::response(total, 1, resources))
+    let texts = resources.into_iter().filter_map(|resource| match resource {
+        Value::Object(object) => Some(answers::versioned(object).1),
+        _ => None,
+    });
+    let texts: Vec<String> = texts.collect();
+    let shown: Vec<&str> = texts.iter().map(String::as_str).collect();
+    answers::json(StatusCode::OK, list::page(shown.len() as u64, Some(1), None, &shown))
 }
 
-fn pick(resources: Vec<Value>, what: &str, id: &str) -> Result<Response, Error> {
+fn pick(resources: Vec<Value>, what: &str, id: &str, conditions: &Conditions) -> Result<Response, Error> {
     let named =
         |value: &Value| value.get("id").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(id));
     let found = resources.into_iter().find(named);
-    found.map(|value| one(&value)).ok_or_else(|| scim::Error::not_found(what, id).into())
+    found.map(|value| one(value, conditions)).ok_or_else(|| scim::Error::not_found(what, id).into())
 }

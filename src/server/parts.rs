@@ -195,7 +195,7 @@ impl Part {
                 part: 0,
                 key: self.sort.as_ref().map(|sort| sort.key(&object)).unwrap_or_default(),
                 id: object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                text: Value::Object(self.projection.apply(self.ty, object)).to_string(),
+                text: answers::versioned(self.projection.apply(self.ty, object)).1,
             })
             .collect();
         items.sort_by(|left, right| (&left.key, &left.id).cmp(&(&right.key, &right.id)));

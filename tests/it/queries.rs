@@ -127,6 +127,19 @@ async fn a_cursor_is_good_for_its_query_its_tenant_and_its_time_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_is_good_after_a_restart_and_at_another_replica() {
+    let folder = tempfile::tempdir().unwrap();
+    let store_url = format!("sqlite://{}", folder.path().join("two.db").display());
+    let one = TestBridge::start(Setup { store_url: store_url.clone(), ..Setup::default() }).await;
+    people(&one, &["b.zulu", "A.mike", "c.alpha"]).await;
+    let first = one.send("GET", "/Users?cursor=&count=2", None).await;
+    let mut other = TestBridge::start(Setup { store_url, ..Setup::default() }).await;
+    other.token.clone_from(&one.token);
+    let next = format!("/Users?count=2&cursor={}", first.body["nextCursor"].as_str().unwrap());
+    assert_eq!(names(&other.send("GET", &next, None).await), ["c.alpha"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_cursor_is_told_from_a_wrong_one() {
     let setup = Setup { cursor_timeout: std::time::Duration::from_millis(1), ..Setup::default() };
     let bridge = TestBridge::start(setup).await;

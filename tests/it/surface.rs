@@ -82,6 +82,33 @@ async fn what_the_server_says_about_itself_cannot_be_filtered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_is_read_has_a_version() {
+    let policy = json!({"default_agent_group": "Default", "password_on_put": "omit", "allowed_roles": ["ACCESS_AUDIT_LOG"],
+        "allowed_rights_docs": [4711]});
+    let bridge = TestBridge::start(Setup { policy, ..Setup::default() }).await;
+    let (id, _) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    for path in [
+        format!("/Users/{id}"),
+        "/ServiceProviderConfig".to_owned(),
+        "/ResourceTypes/User".to_owned(),
+        "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User".to_owned(),
+        "/Roles/ACCESS_AUDIT_LOG".to_owned(),
+        "/Entitlements/4711".to_owned(),
+        "/AgentGroups/1001".to_owned(),
+    ] {
+        let answer = bridge.send("GET", &path, None).await;
+        let etag = answer.headers["etag"].clone();
+        assert_eq!(answer.body["meta"]["version"], etag, "{path}");
+        let again = bridge.send_with("GET", &path, None, &[("if-none-match".to_owned(), etag)]).await;
+        assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
+    }
+    for path in ["/Users", "/ResourceTypes", "/Schemas", "/Roles"] {
+        let first = bridge.send("GET", path, None).await.body["Resources"][0]["meta"]["version"].clone();
+        assert!(first.as_str().is_some_and(|version| version.starts_with("W/")), "{path}: {first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_without_content_type() {
     for (compatibility, status) in [(Compatibility::Generic, 201), (Compatibility::Strict, 415)] {
         let bridge = TestBridge::start(Setup { compatibility, ..Setup::default() }).await;
