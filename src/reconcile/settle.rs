@@ -111,7 +111,9 @@ impl Reconciler {
         let until_due = job.as_ref().map_or(SOON, |job| {
             Duration::try_from(job.due.duration_since(self.clock.now())).unwrap_or_default()
         });
-        let after = until_due.max(SOON).min(self.times.longest_pause);
+        // A limit is waited for as long as RingCX says; anything else is asked for again before long.
+        let limited = job.as_ref().is_some_and(|job| job.last_error.as_deref() == Some(jobs::LIMITED));
+        let after = if limited { until_due } else { until_due.min(self.times.longest_pause) }.max(SOON);
         match job.and_then(|job| job.last_error) {
             Some(why) if why == jobs::LIMITED => Outcome::Busy {
                 detail: format!(

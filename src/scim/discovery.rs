@@ -57,6 +57,12 @@ pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
             "description": "A token of this tenant in the Authorization header, with or without the word Bearer",
             "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
             "primary": true,
+        }, {
+            "type": "oauth2",
+            "name": "OAuth 2.0 client credentials",
+            "description": "Short tokens by client secret or assertion, at /oauth/token beside the tenant's base",
+            "specUri": "https://www.rfc-editor.org/rfc/rfc6749",
+            "primary": false,
         }],
         "meta": {
             "resourceType": "ServiceProviderConfig",

@@ -86,6 +86,8 @@ fn straighten(mut request: Request) -> Request {
     if !path.contains("//") && (path.len() <= 1 || !path.ends_with('/')) {
         return request;
     }
+    // The base itself is written with a slash at the end in RFC 7644 §3.4.2.1; anything else is a client's own way.
+    let is_base = !path.contains("//") && path.ends_with("/scim/v2/");
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let mut text = format!("/{}", segments.join("/"));
     if let Some(query) = request.uri().query() {
@@ -94,7 +96,9 @@ fn straighten(mut request: Request) -> Request {
     }
     if let Ok(uri) = text.parse::<Uri>() {
         *request.uri_mut() = uri;
-        request.extensions_mut().insert(Straightened);
+        if !is_base {
+            request.extensions_mut().insert(Straightened);
+        }
     }
     request
 }

@@ -143,3 +143,46 @@ async fn each_use_of_a_quirk_is_a_number_in_the_metrics() {
     assert_eq!(count("capitalised_op"), 1);
     assert_eq!(count("bare_token"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strict_tolerates_nothing_over_http() {
+    let bridge = TestBridge::start(Setup { compatibility: Compatibility::Strict, ..Setup::default() }).await;
+    let token = format!("Bearer {}", bridge.token);
+    let auth = [("authorization", token.as_str()), ("content-type", "application/scim+json")];
+    let user = "urn:ietf:params:scim:schemas:core:2.0:User";
+    let body = json!({"schemas": [user], "userName": "jo@example.com"}).to_string().into_bytes();
+    let made = bridge.raw("POST", "/scim/v2/Users", &auth, Some(body.clone())).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let bare = [("authorization", bridge.token.as_str())];
+    assert_eq!(bridge.raw("GET", "/scim/v2/Users", &bare, None).await.status, 401);
+    for (path, status) in [
+        ("/scim/v2/", 200),
+        ("/scim/v2", 200),
+        ("/scim/v2//Users", 404),
+        ("/scim/v2/Users/", 404),
+        ("/scim/v2/Users?filter=userName%20eq%20jo", 400),
+        ("/scim/v2/Users?filter=active%20eq%20%22true%22", 400),
+        ("/scim/v2/Users?filter=manager%20pr", 400),
+    ] {
+        assert_eq!(bridge.raw("GET", path, &auth, None).await.status, status, "{path}");
+    }
+    let url = format!("/scim/v2/Users/{}", made.body["id"].as_str().unwrap());
+    for operation in [
+        json!({"op": "Replace", "path": "title", "value": "x"}),
+        json!({"op": "replace", "path": "active", "value": "False"}),
+        json!({"op": "replace", "value": {"name.givenName": "x"}}),
+        json!({"op": "replace", "value": {"id": "x"}}),
+        json!({"op": "add", "path": "shoeSize", "value": 9}),
+        json!({"op": "remove", "path": "emails[type eq \"work\"]"}),
+        json!({"op": "replace", "path": "manager", "value": {"value": "x"}}),
+    ] {
+        let body =
+            json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]});
+        let answer = bridge.raw("PATCH", &url, &auth, Some(body.to_string().into_bytes())).await;
+        assert_eq!(answer.status, 400, "{operation}: {}", answer.text);
+    }
+    assert_eq!(
+        bridge.raw("GET", "/metrics", &[], None).await.text.matches("ringcx_scim_quirks_total{").count(),
+        0
+    );
+}
