@@ -233,6 +233,7 @@ async fn show(list: List) -> Result<(), Failure> {
                 json!({
                     "id": it.id, "name": it.name, "scope": it.scope, "created": it.created.to_string(),
                     "expires": time(it.expires), "last_used": time(it.last_used), "revoked": time(it.revoked),
+                    "replaced": time(it.replaced), "person": it.person.as_ref().map(PersonId::as_str),
                 })
             })
             .collect();
@@ -240,7 +241,7 @@ async fn show(list: List) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.set_header(["name", "scope", "created", "expires", "last used", "revoked"]);
+    table.set_header(["name", "scope", "created", "expires", "last used", "revoked", "replaced"]);
     for it in found {
         let or = |at: Option<jiff::Timestamp>| time(at).unwrap_or_else(|| "-".to_owned());
         table.add_row([
@@ -250,6 +251,7 @@ async fn show(list: List) -> Result<(), Failure> {
             or(it.expires),
             or(it.last_used),
             or(it.revoked),
+            or(it.replaced),
         ]);
     }
     say(&table.to_string());
