@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256};
 use axum::Router;
 use axum::routing::get;
 use base64::Engine;
@@ -27,6 +28,7 @@ const SYNC: &str = "00000014-0000-0000-c000-000000000000";
 /// Somebody who issues tokens, on loopback.
 struct Directory {
     pkcs8: Vec<u8>,
+    rsa: rsa::KeyPair,
     url: String,
     reads: Arc<AtomicUsize>,
 }
@@ -38,8 +40,13 @@ impl Directory {
         let pkcs8 = pair.as_ref().to_vec();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).unwrap();
         let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
-        let coordinate = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let jwks = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "known", "x": coordinate(x), "y": coordinate(y)}]});
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let rsa = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
+        let (modulus, exponent) = (rsa.public_key().modulus(), rsa.public_key().exponent());
+        let jwks = json!({"keys": [
+            {"kty": "EC", "crv": "P-256", "kid": "known", "x": text(x), "y": text(y)},
+            {"kty": "RSA", "kid": "rsa", "use": "sig", "n": text(modulus.big_endian_without_leading_zero()),
+                "e": text(exponent.big_endian_without_leading_zero())}]});
         let reads = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&reads);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -51,7 +58,7 @@ impl Directory {
             jwks.to_string()
         });
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/keys", serve)).await });
-        Self { pkcs8, url, reads }
+        Self { pkcs8, rsa, url, reads }
     }
 
     fn issuer(&self, more: Value) -> Issuer {
@@ -63,13 +70,28 @@ impl Directory {
 
     /// A token with these claims over those of Entra's sync service.
     fn token(&self, kid: &str, more: Value) -> String {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        encode(&header, &Self::claims(more), &EncodingKey::from_ec_der(&self.pkcs8)).unwrap()
+    }
+
+    /// The same, signed as Entra does.
+    fn rsa_token(&self, more: Value) -> String {
+        let header = json!({"typ": "JWT", "alg": "RS256", "kid": "rsa", "x5t": "rsa"});
+        let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", text(&header), text(&Self::claims(more)));
+        let mut signature = vec![0; self.rsa.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.rsa.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn claims(more: Value) -> Value {
         let now = Clock::system().now().as_second();
         let mut claims = json!({"iss": format!("https://sts.windows.net/{TENANT}/"), "aud": AUDIENCE, "tid": TENANT,
             "appid": SYNC, "iat": now, "nbf": now, "exp": now + 3600, "sub": "principal"});
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
-        encode(&header, &claims, &EncodingKey::from_ec_der(&self.pkcs8)).unwrap()
+        claims
     }
 }
 
@@ -103,6 +125,8 @@ async fn entra_blank_token_jwt_tenant_pinned() {
         "without a scheme too"
     );
     assert_eq!(bridge.ringcx.count("createAgent"), 1);
+    assert_eq!(with(&bridge, &directory.rsa_token(json!({}))).await, 200);
+    assert_eq!(with(&bridge, &directory.rsa_token(json!({"tid": "another"}))).await, 401);
     assert_eq!(directory.reads.load(Ordering::SeqCst), 1, "the keys are read once");
 }
 
