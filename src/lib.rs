@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+mod fuse;
 mod hex;
 pub mod reconcile;
 pub mod scim;

@@ -89,7 +89,7 @@ impl Bridge {
             None => serving.await,
         };
         // A job in the middle of a call gets the time that a call may take.
-        if tokio::time::timeout(Duration::from_secs(20), self.working).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(30), self.working).await.is_err() {
             tracing::warn!("a job did not end in time; its journal says where it stood");
         }
         self.store.close().await;
@@ -100,7 +100,11 @@ impl Bridge {
 /// A lease outlives the longest call of any tenant.
 fn times(config: &Config) -> Times {
     let longest = config.tenant.values().map(|tenant| tenant.ringcx.request_timeout.as_duration()).max();
-    let lease = longest.unwrap_or_default() + Duration::from_secs(5);
+    let longest = longest.unwrap_or_default();
+    let lease = config
+        .server
+        .lease
+        .map_or(longest + Duration::from_secs(5), |lease| lease.as_duration().max(longest));
     Times { settle: config.server.settle_timeout.as_duration(), lease, ..Times::default() }
 }
 

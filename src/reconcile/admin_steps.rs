@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::case::Case;
-use super::trouble::Trouble;
+use super::doc_batch::{Batch, Given};
+use super::trouble::{Doing, Trouble};
 use crate::domain::link::AdminLink;
 use crate::domain::plan::{NewAdmin, ObservedAdmin};
 use crate::domain::policy::AssignmentMode;
@@ -119,11 +120,9 @@ impl Case<'_> {
     pub(super) async fn delete_admin(&mut self, id: UserId) -> Result<(), Trouble> {
         let reassign = self.tenant.policy.admin_reassign_user_id.map(UserId);
         let children = self.calls.admin_children(id).await;
-        let children =
-            children.map_err(|error| Trouble::upstream("the administrator", &error).insistent())?;
+        let children = children.map_err(|error| Trouble::of(Doing::Removing, "the administrator", &error))?;
         if !children.is_empty() && reassign.is_none() {
-            return Err(Trouble::Unavailable(
-                std::time::Duration::from_mins(5),
+            return Err(Trouble::Parked(
                 "The administrator has created others; name who takes them over in admin_reassign_user_id."
                     .to_owned(),
             ));
@@ -133,14 +132,14 @@ impl Case<'_> {
             Err(upstream::Error::NotFound) => Ok(()),
             other => other,
         };
-        self.end(entry, answer, "the deletion of the administrator").await.map_err(Trouble::insistent)?;
+        self.end_as(Doing::Removing, entry, answer, "the deletion of the administrator").await?;
         match self.calls.admin(id).await {
             Err(upstream::Error::NotFound) => {
                 self.link.admin = None;
                 self.seen.admin = None;
                 self.forget_admin(id).await
             }
-            Err(error) => Err(Trouble::upstream("the administrator", &error).insistent()),
+            Err(error) => Err(Trouble::of(Doing::Removing, "the administrator", &error)),
             Ok(_) => Err(Trouble::unconfirmed("the deletion of the administrator")),
         }
     }
@@ -154,14 +153,14 @@ impl Case<'_> {
         self.save_link().await?;
         let entry = self.begin("addRole", &json!({"userId": id, "role": role})).await?;
         let answer = self.calls.add_role(id, role).await;
-        self.end(entry, answer, "the role").await
+        self.end_as(Doing::Granting, entry, answer, &format!("the role {role}")).await
     }
 
     /// Takes one role that the bridge gave.
     pub(super) async fn revoke_role(&mut self, id: UserId, role: &RoleType) -> Result<(), Trouble> {
         let entry = self.begin("removeRole", &json!({"userId": id, "role": role})).await?;
         let answer = self.calls.remove_role(id, role).await;
-        self.end(entry, answer, "the removal of the role").await.map_err(Trouble::insistent)
+        self.end_as(Doing::Removing, entry, answer, "the removal of the role").await
     }
 
     /// Reads the roles once more and compares: what was to go is gone, what was to come is there.
@@ -172,7 +171,7 @@ impl Case<'_> {
         revoked: &BTreeSet<RoleType>,
     ) -> Result<(), Trouble> {
         let now = self.calls.roles(id).await;
-        let now = now.map_err(|error| Trouble::upstream("the roles", &error).insistent())?;
+        let now = now.map_err(|error| Trouble::of(Doing::Removing, "the roles", &error))?;
         if !granted.is_subset(&now) || !revoked.is_disjoint(&now) {
             return Err(Trouble::unconfirmed("the change of roles"));
         }
@@ -185,32 +184,28 @@ impl Case<'_> {
         self.save_link().await
     }
 
-    /// Gives one rights document without taking it from anybody else.
-    ///
-    /// Whether the call adds to the list of holders or replaces it is not documented, so until it is known the list is read
-    /// before and after, and repaired.
+    /// Gives one rights document without taking it from anybody else, together with whoever else is to get it now.
     pub(super) async fn grant_rights_doc(&mut self, id: UserId, doc: RightsDocId) -> Result<(), Trouble> {
-        let mode = self.assignment_mode().await?;
-        let before = match mode {
-            AssignmentMode::Add => BTreeSet::new(),
-            AssignmentMode::Auto | AssignmentMode::Replace => self.holders(doc).await?,
-        };
         if let Some(link) = &mut self.link.admin {
             link.granted_docs.insert(doc);
         }
         self.save_link().await?;
-        let whole: Vec<UserId> = before.iter().copied().chain([id]).collect();
-        let sent = if mode == AssignmentMode::Replace { whole.clone() } else { vec![id] };
-        self.assign(doc, &sent).await?;
-        let after = self.holders(doc).await?;
-        if mode == AssignmentMode::Auto && !before.is_empty() {
-            let replaces = !before.is_subset(&after);
-            let learned = if replaces { AssignmentMode::Replace } else { AssignmentMode::Add };
-            self.learn(ASSIGNMENT_MODE, learned.as_str()).await?;
-            if replaces {
-                self.assign(doc, &whole).await?;
+        let entry = self.begin("assignRightsDoc", &json!({"userId": id, "rightsDocId": doc})).await?;
+        let batch = Batch { calls: &self.calls, mode: self.assignment_mode().await? };
+        let given = self.tenant.doc_batches.grant(doc, id, &batch).await;
+        let Given { holders, learned } = match given {
+            Err(upstream::Error::NotFound) => {
+                self.close(entry, "refused").await?;
+                return Err(Trouble::Refused(scim::Error::invalid_value(format!(
+                    "Rights document {doc} does not exist in RingCX; correct the configuration or the entitlements value."
+                ))));
             }
-        } else if !after.contains(&id) {
+            other => self.end_as(Doing::Granting, entry, other, "the rights document").await?,
+        };
+        if let Some(mode) = learned {
+            self.learn(ASSIGNMENT_MODE, mode.as_str()).await?;
+        }
+        if !holders.contains(&id) {
             return Err(Trouble::unconfirmed("the rights document"));
         }
         if let Some(seen) = &mut self.seen.admin {
@@ -226,7 +221,7 @@ impl Case<'_> {
             Err(upstream::Error::NotFound) => Ok(()),
             other => other,
         };
-        self.end(entry, answer, "the removal of the rights document").await.map_err(Trouble::insistent)?;
+        self.end_as(Doing::Removing, entry, answer, "the removal of the rights document").await?;
         if self.holders(doc).await.map_err(Trouble::insistent)?.contains(&id) {
             return Err(Trouble::unconfirmed("the removal of the rights document"));
         }
@@ -247,16 +242,6 @@ impl Case<'_> {
             )))),
             Err(error) => Err(Trouble::upstream("the rights document", &error)),
         }
-    }
-
-    async fn assign(&self, doc: RightsDocId, users: &[UserId]) -> Result<(), Trouble> {
-        let entry = self.begin("assignRightsDoc", &json!({"userIds": users, "rightsDocId": doc})).await?;
-        let answer = match self.calls.assign_rights_doc(doc, users).await {
-            // "Exists already" is what was asked for.
-            Err(upstream::Error::Conflict { .. }) => Ok(()),
-            other => other,
-        };
-        self.end(entry, answer, "the rights document").await
     }
 
     async fn assignment_mode(&self) -> Result<AssignmentMode, Trouble> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::case::Case;
 use super::password;
-use super::trouble::Trouble;
+use super::trouble::{Doing, Trouble};
 use crate::domain::link::{AgentGroupAgent, AgentLink};
 use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
 use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
@@ -142,14 +142,14 @@ impl Case<'_> {
             Err(upstream::Error::NotFound) => Ok(()),
             other => other,
         };
-        self.end(entry, answer, "the deletion of the agent").await.map_err(Trouble::insistent)?;
+        self.end_as(Doing::Removing, entry, answer, "the deletion of the agent").await?;
         match self.calls.agent(seen.group, id).await {
             Err(upstream::Error::NotFound) => {
                 self.link.agent = None;
                 self.seen.agent = None;
                 self.forget_agent(id).await
             }
-            Err(error) => Err(Trouble::upstream("the agent", &error).insistent()),
+            Err(error) => Err(Trouble::of(Doing::Removing, "the agent", &error)),
             Ok(_) => Err(Trouble::unconfirmed("the deletion of the agent")),
         }
     }
@@ -249,8 +249,7 @@ impl Case<'_> {
                 if ours || seen.rc_user_id().is_some() {
                     return Ok(());
                 }
-                Err(Trouble::Unavailable(
-                    std::time::Duration::from_mins(5),
+                Err(Trouble::Parked(
                     "This agent signs in with a password of its own, and whether RingCX keeps it when other fields change is \
                      not known yet; set password_on_put to \"omit\" or \"echo\"."
                         .to_owned(),

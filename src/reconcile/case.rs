@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::tenant::{Known, Tenant};
-use super::trouble::Trouble;
+use super::trouble::{Doing, Trouble};
 use crate::clock::{Clock, Ids};
 use crate::domain::link::Link;
 use crate::domain::plan::{Observed, ObservedAgent};
@@ -69,6 +69,17 @@ impl Case<'_> {
         answer: Result<T, upstream::Error>,
         what: &str,
     ) -> Result<T, Trouble> {
+        self.end_as(Doing::Changing, entry, answer, what).await
+    }
+
+    /// The same for a call of a certain kind.
+    pub(super) async fn end_as<T>(
+        &self,
+        doing: Doing,
+        entry: Entry,
+        answer: Result<T, upstream::Error>,
+        what: &str,
+    ) -> Result<T, Trouble> {
         match answer {
             Ok(value) => {
                 self.close(entry, "done").await?;
@@ -78,7 +89,7 @@ impl Case<'_> {
                 if !error.may_have_been_applied() {
                     self.close(entry, "refused").await?;
                 }
-                Err(Trouble::upstream(what, &error))
+                Err(Trouble::of(doing, what, &error))
             }
         }
     }
@@ -202,13 +213,13 @@ impl Case<'_> {
         id: AgentId,
     ) -> Result<ObservedAgent, Trouble> {
         let agent = self.calls.agent(group, id).await;
-        let agent = agent.map_err(|error| Trouble::upstream("the agent", &error).insistent())?;
+        let agent = agent.map_err(|error| Trouble::of(Doing::Removing, "the agent", &error))?;
         Ok(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent })
     }
 
     /// The administrator as RingCX shows it now.
     pub(super) async fn look_at_admin(&self, id: UserId) -> Result<Admin, Trouble> {
-        self.calls.admin(id).await.map_err(|error| Trouble::upstream("the administrator", &error).insistent())
+        self.calls.admin(id).await.map_err(|error| Trouble::of(Doing::Removing, "the administrator", &error))
     }
 
     /// Refuses a new agent beyond the tenant's cap, and makes it wait beyond the hourly one.

@@ -12,6 +12,7 @@ mod budget;
 mod case;
 mod contact;
 mod digest;
+mod doc_batch;
 mod group_work;
 mod groups;
 mod guard;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use budget::SharedBudget;
@@ -61,6 +63,8 @@ pub struct Reconciler {
     /// Rings when there is new work, or when work has ended.
     bell: Arc<Notify>,
     tasks: TaskTracker,
+    /// Says that running work is to stop where it stands.
+    abandon: CancellationToken,
 }
 
 /// The lengths of time that the controller works with; tests shrink them.
@@ -78,6 +82,8 @@ pub struct Times {
     pub longest_pause: Duration,
     /// How long moves caused by groups wait for more of them.
     pub debounce: Duration,
+    /// How long running work may take to end when the process stops; then its leases are handed over.
+    pub drain: Duration,
 }
 
 impl Default for Times {
@@ -89,6 +95,7 @@ impl Default for Times {
             look_again: Duration::from_secs(1),
             longest_pause: Duration::from_mins(5),
             debounce: Duration::from_secs(1),
+            drain: Duration::from_secs(15),
         }
     }
 }
@@ -132,6 +139,7 @@ impl Reconciler {
             owner: owner.into(),
             bell: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
+            abandon: CancellationToken::new(),
         }
     }
 

@@ -82,14 +82,11 @@ impl Case<'_> {
                 self.link_new_agent(&agent, group, std::iter::empty(), rc_user_id).await?;
                 Ok(true)
             }
-            several => Err(Trouble::Unavailable(
-                std::time::Duration::from_mins(5),
-                format!(
-                    "RingCX has {} agents that could be the one whose creation was not answered; link one with `ringcx-scim \
+            several => Err(Trouble::Parked(format!(
+                "RingCX has {} agents that could be the one whose creation was not answered; link one with `ringcx-scim \
                      import`, or delete the others.",
-                    several.len()
-                ),
-            )),
+                several.len()
+            ))),
         }
     }
 

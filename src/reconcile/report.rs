@@ -205,7 +205,7 @@ fn withdraw(
     bury(tx, tenant, id, now)
 }
 
-fn show_error(
+pub(super) fn show_error(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     person: &people::Person,

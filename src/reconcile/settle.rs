@@ -40,6 +40,9 @@ pub enum Outcome {
 /// The shortest pause that a client is asked for, in seconds.
 const SOON: Duration = Duration::from_secs(5);
 
+/// The longest pause that a queue asks for.
+const LATEST: Duration = Duration::from_hours(1);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Refusal {
@@ -79,7 +82,7 @@ impl Reconciler {
                 }
             }
             if Instant::now() >= deadline {
-                return Ok(self.overdue(job));
+                return self.overdue(tenant, job).await;
             }
             let next = deadline.min(Instant::now() + self.times.poll);
             drop(tokio::time::timeout_at(next, ring).await);
@@ -107,13 +110,27 @@ impl Reconciler {
             .await
     }
 
-    fn overdue(&self, job: Option<jobs::Job>) -> Outcome {
+    /// When to ask again: not before the job's next time, and not before those who go first can have had their calls.
+    async fn overdue(&self, tenant: &Tenant, job: Option<jobs::Job>) -> Result<Outcome, Error> {
+        let ahead = match &job {
+            Some(job) => {
+                let (of, lane, due) = (tenant.id.clone(), job.lane, job.due);
+                self.store.read(move |tx| jobs::ahead(tx, &of, lane, due)).await?
+            }
+            None => 0,
+        };
+        let queue = Duration::from_mins(ahead) / tenant.ringcx.per_minute().max(1);
+        Ok(self.told(job, queue.min(LATEST)))
+    }
+
+    fn told(&self, job: Option<jobs::Job>, queue: Duration) -> Outcome {
         let until_due = job.as_ref().map_or(SOON, |job| {
             Duration::try_from(job.due.duration_since(self.clock.now())).unwrap_or_default()
         });
         // A limit is waited for as long as RingCX says; anything else is asked for again before long.
         let limited = job.as_ref().is_some_and(|job| job.last_error.as_deref() == Some(jobs::LIMITED));
-        let after = if limited { until_due } else { until_due.min(self.times.longest_pause) }.max(SOON);
+        let after = if limited { until_due } else { until_due.min(self.times.longest_pause) };
+        let after = after.max(queue).max(SOON);
         match job.and_then(|job| job.last_error) {
             Some(why) if why == jobs::LIMITED => Outcome::Busy {
                 detail: format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::case::Case;
-use super::trouble::Trouble;
+use super::trouble::{Doing, Trouble};
 use crate::domain::desired::Desired;
 use crate::domain::plan::{self, Circumstances, ObservedAdmin, ObservedAgent, Plan, Scope, Step};
 use crate::scim;
@@ -134,13 +134,13 @@ impl Case<'_> {
                     self.link.admin = None;
                     return self.save_link().await;
                 }
-                Err(error) => return Err(Trouble::upstream("the administrator", &error)),
+                Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
             };
             let asks_docs = !link.granted_docs.is_empty()
                 || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
             let docs =
                 if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
-            let docs = docs.map_err(|error| Trouble::upstream("the rights documents", &error))?;
+            let docs = docs.map_err(|error| Trouble::of(Doing::Reading, "the rights documents", &error))?;
             let roles = admin.roles();
             let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
             self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
@@ -167,7 +167,7 @@ impl Case<'_> {
                     return Ok(Some(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent }));
                 }
                 Err(upstream::Error::NotFound) => {}
-                Err(error) => return Err(Trouble::upstream("the agent", &error)),
+                Err(error) => return Err(Trouble::of(Doing::Reading, "the agent", &error)),
             }
         }
         Ok(None)

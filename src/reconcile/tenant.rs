@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::doc_batch::DocBatches;
 use crate::domain::desired::{Directory, Terms};
 use crate::domain::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Policy};
 use crate::domain::{TenantId, fold};
@@ -33,6 +34,8 @@ pub struct Tenant {
     pub ringcx: RingCx,
     known: RwLock<Option<Arc<Known>>>,
     extensions: Mutex<Option<(Instant, Extensions)>>,
+    /// Rights documents on their way.
+    pub(super) doc_batches: DocBatches,
     /// Held while the account is read as a whole.
     pub(super) reading: Mutex<()>,
 }
@@ -75,6 +78,7 @@ impl Tenant {
             ringcx,
             known: RwLock::new(None),
             extensions: Mutex::new(None),
+            doc_batches: DocBatches::default(),
             reading: Mutex::new(()),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::scim;
 use crate::store;
-use crate::upstream::{self, Next};
+use crate::upstream;
 
 /// What stopped the work on one person.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) enum Trouble {
     Unavailable(Duration, String),
     /// A changing call may have been carried out although no answer came: look before trying again.
     Lost(String),
+    /// Only a person can decide: set aside, visible, until something changes.
+    Parked(String),
     /// Our own store is in trouble.
     Store(store::Error),
 }
@@ -30,29 +32,124 @@ impl From<store::Error> for Trouble {
     }
 }
 
+/// What a call was to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Look.
+    Reading,
+    /// Create or change.
+    Changing,
+    /// Take access away: "no" is not an answer.
+    Removing,
+    /// Give a role or a rights document.
+    Granting,
+}
+
+/// What is done about an upstream result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The client is told 400 `invalidValue`; nothing is tried again.
+    Invalid,
+    /// The client is told 409 `uniqueness`; nothing is tried again.
+    Taken,
+    /// 503, and tried again with growing pauses.
+    Wait,
+    /// 429, and tried again when RingCX says so.
+    Limited,
+    /// 503, and looked up before anything is tried again.
+    Look,
+}
+
+/// The meanings of an upstream result that are told apart here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Our credential is not accepted, even after a renewal.
+    Unauthorized,
+    /// Our credential lacks a permission.
+    Forbidden,
+    /// There is nothing under this id.
+    NotFound,
+    /// It is there already.
+    Conflict,
+    /// A refusal, by whatever status, that names the login name.
+    NameTaken,
+    /// The content is refused.
+    Rejected,
+    /// Too many calls.
+    Limited,
+    /// No usable answer, and the call cannot have been carried out.
+    Unavailable,
+    /// No usable answer, and the call may have been carried out.
+    Lost,
+}
+
+/// The failure truth table: what each upstream result means for each kind of call, in the order of [`Doing`].
+const TABLE: [(Class, [Verdict; 4]); 9] = {
+    use Verdict::{Invalid, Limited, Look, Taken, Wait};
+    [
+        // A 401 or 403 is our matter, never the client's: it waits for the operator. A role that the bridge's account may not
+        // give is a mistake in the configuration, and says so.
+        (Class::Unauthorized, [Wait, Wait, Wait, Wait]),
+        (Class::Forbidden, [Wait, Wait, Wait, Invalid]),
+        (Class::NotFound, [Wait, Wait, Wait, Invalid]),
+        (Class::Conflict, [Wait, Taken, Wait, Taken]),
+        (Class::NameTaken, [Wait, Taken, Wait, Taken]),
+        (Class::Rejected, [Wait, Invalid, Wait, Invalid]),
+        (Class::Limited, [Limited, Limited, Limited, Limited]),
+        (Class::Unavailable, [Wait, Wait, Wait, Wait]),
+        (Class::Lost, [Look, Look, Look, Look]),
+    ]
+};
+
+impl Class {
+    /// What kind of result an error is.
+    pub(super) fn of(error: &upstream::Error) -> Self {
+        if error.may_have_been_applied() {
+            return Self::Lost;
+        }
+        if error.names_username() {
+            return Self::NameTaken;
+        }
+        match error {
+            upstream::Error::Unauthorized(_) => Self::Unauthorized,
+            upstream::Error::Forbidden(_) => Self::Forbidden,
+            upstream::Error::NotFound => Self::NotFound,
+            upstream::Error::Conflict(_) => Self::Conflict,
+            upstream::Error::Limited { .. } => Self::Limited,
+            upstream::Error::Rejected { .. } => Self::Rejected,
+            upstream::Error::Unavailable { .. } | upstream::Error::Garbled { .. } => Self::Unavailable,
+        }
+    }
+}
+
+/// The table's word.
+pub(super) fn verdict(doing: Doing, class: Class) -> Verdict {
+    let row = TABLE.iter().find(|(of, _)| *of == class);
+    row.and_then(|(_, verdicts)| verdicts.get(doing as usize)).copied().unwrap_or(Verdict::Wait)
+}
+
 impl Trouble {
     /// What an upstream error means for the work on a person; `what` is the refused thing, as in "the agent".
     pub(super) fn upstream(what: &str, error: &upstream::Error) -> Self {
-        if let upstream::Error::Limited { after } = error {
-            return Self::Limited(*after);
-        }
-        if error.may_have_been_applied() {
-            return Self::Lost(format!("RingCX gave no answer for {what}: {error}"));
-        }
-        if error.names_username() {
-            return Self::Refused(scim::Error::uniqueness(format!(
-                "RingCX refused {what}: {error} If the login name is taken, set username_template or choose another userName."
-            )));
-        }
-        match (error.next(), error) {
-            (Next::Retry | Next::Reauth, _)
-            | (_, upstream::Error::Forbidden { .. } | upstream::Error::NotFound) => {
-                Self::Unavailable(PAUSE, format!("RingCX did not serve {what}: {error}"))
+        Self::of(Doing::Changing, what, error)
+    }
+
+    /// The same for any kind of call.
+    pub(super) fn of(doing: Doing, what: &str, error: &upstream::Error) -> Self {
+        match verdict(doing, Class::of(error)) {
+            Verdict::Limited => {
+                let after = if let upstream::Error::Limited { after } = error { *after } else { PAUSE };
+                Self::Limited(after)
             }
-            (Next::GiveUp, upstream::Error::Conflict { .. }) => {
+            Verdict::Look => Self::Lost(format!("RingCX gave no answer for {what}: {error}")),
+            Verdict::Wait => Self::Unavailable(PAUSE, format!("RingCX did not serve {what}: {error}")),
+            Verdict::Taken if error.names_username() => Self::Refused(scim::Error::uniqueness(format!(
+                "RingCX refused {what}: {error} If the login name is taken, set username_template or choose another userName."
+            ))),
+            Verdict::Taken => {
                 Self::Refused(scim::Error::uniqueness(format!("RingCX refused {what}: {error}")))
             }
-            (Next::GiveUp, _) => {
+            Verdict::Invalid => {
                 Self::Refused(scim::Error::invalid_value(format!("RingCX refused {what}: {error}")))
             }
         }
@@ -62,7 +159,9 @@ impl Trouble {
     pub(super) fn insistent(self) -> Self {
         match self {
             Self::Refused(error) => Self::Unavailable(PAUSE, error.detail),
-            Self::Limited(_) | Self::Unavailable(..) | Self::Lost(_) | Self::Store(_) => self,
+            Self::Limited(_) | Self::Unavailable(..) | Self::Lost(_) | Self::Parked(_) | Self::Store(_) => {
+                self
+            }
         }
     }
 
@@ -71,3 +170,6 @@ impl Trouble {
         Self::Unavailable(PAUSE, format!("RingCX accepted {what} but does not show it yet."))
     }
 }
+
+#[cfg(test)]
+mod tests;

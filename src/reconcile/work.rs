@@ -86,9 +86,32 @@ impl Reconciler {
                     let pause = self.times.back_off(job.attempts).min(after.max(self.times.look_again));
                     return self.postpone(tenant, job, pause, &why).await;
                 }
+                Err(Trouble::Parked(why)) => return self.park(tenant, job, &why).await,
                 Err(Trouble::Store(error)) => return Err(error),
             }
         }
+    }
+
+    /// Sets a job aside until something changes: it is visible, costs nothing, and delays nobody.
+    pub(super) async fn park(
+        &self,
+        tenant: &Tenant,
+        job: &jobs::Job,
+        why: &str,
+    ) -> Result<Worked, store::Error> {
+        tracing::error!(tenant = %tenant.id, person.id = %job.person, why, "work on a person waits for an operator");
+        let loaded = self.load(tenant, &job.person).await.unwrap_or_default();
+        let (job, why, now) = (job.clone(), why.to_owned(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                if let Some(loaded) = loaded.as_ref().filter(|it| it.person.deleted.is_none()) {
+                    let error = scim::Error::new(503, why.clone());
+                    report::show_error(tx, &job.tenant, &loaded.person, &loaded.link, &error, now)?;
+                }
+                jobs::park(tx, &job, &why, now)
+            })
+            .await?;
+        Ok(Worked::Later)
     }
 
     /// Everything about one person, in one short transaction.

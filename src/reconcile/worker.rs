@@ -1,8 +1,10 @@
 //! The worker: first contact, jobs by priority, the sealing of audit records, and the tidying of finished rows.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -11,8 +13,12 @@ use super::{Reconciler, Tenant};
 use crate::domain::TenantId;
 use crate::store::{self, audit, jobs, journal, leases, revisions};
 
-/// Jobs of one process at a time; RingCX answers about two a second, so more would only wait.
-const AT_ONCE: usize = 8;
+/// Jobs of one process at a time. RingCX answers about two calls a second, so they mostly wait, and those that want the same
+/// rights document meet.
+const AT_ONCE: usize = 32;
+
+/// After so many failures of our own in a row a job is set aside.
+const POISON: i64 = 8;
 
 /// How long finished revisions and journal rows are kept: long enough for every client that may still ask.
 const KEEP: Duration = Duration::from_hours(7 * 24);
@@ -31,7 +37,11 @@ impl Reconciler {
         self.tasks.spawn(async move { this.keep_house(&until).await });
         self.work_off(&shutdown).await;
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(self.times.drain, self.tasks.wait()).await.is_err() {
+            // The journal says where each stood, and whoever takes over looks first.
+            self.abandon.cancel();
+            self.tasks.wait().await;
+        }
     }
 
     async fn work_off(&self, shutdown: &CancellationToken) {
@@ -92,25 +102,43 @@ impl Reconciler {
     /// When the lease is lost to somebody else, the work stops where it stands: the journal says where that was.
     pub(super) async fn run_job(&self, tenant: &Arc<Tenant>, mut job: jobs::Job) {
         let (held, group) = (job.clone(), job.group());
-        let work = async {
+        let work = AssertUnwindSafe(async {
             match group {
                 Some(group) => self.work_on_group(tenant, &mut job, &group).await,
                 None => self.work(tenant, &mut job).await,
             }
-        };
+        });
         tokio::select! {
-            worked = work => match worked {
-                Ok(Worked::Done | Worked::Later | Worked::Again) => {}
-                Err(error) => {
-                    // The lease runs out by itself, and whoever takes over looks at the journal first.
-                    tracing::error!(%error, tenant = %tenant.id, person.id = %held.person, "the store failed under a job");
-                }
+            worked = work.catch_unwind() => match worked {
+                Ok(Ok(Worked::Done | Worked::Later | Worked::Again)) => {}
+                Ok(Err(error)) => self.stumble(tenant, &held, &format!("The store failed: {error}.")).await,
+                Err(_) => self.stumble(tenant, &held, "The bridge failed inside; its log says where.").await,
             },
+            () = self.abandon.cancelled() => {
+                let given = held.clone();
+                if let Err(error) = self.store.write(move |tx| jobs::release(tx, &given)).await {
+                    tracing::warn!(%error, "a lease was not handed over; it runs out by itself");
+                }
+            }
             () = self.lose(&held) => {
                 tracing::warn!(tenant = %tenant.id, person.id = %held.person, "the lease of a job was lost");
             }
         }
         self.bell.notify_waiters();
+    }
+
+    /// A job that failed by our own fault is tried again with growing pauses, and set aside when that does not help.
+    async fn stumble(&self, tenant: &Tenant, job: &jobs::Job, why: &str) {
+        tracing::error!(tenant = %tenant.id, person.id = %job.person, why, "a job failed");
+        let noted = if job.attempts >= POISON {
+            self.park(tenant, job, why).await
+        } else {
+            self.postpone(tenant, job, self.times.back_off(job.attempts), why).await
+        };
+        if let Err(error) = noted {
+            // The lease runs out by itself, and whoever takes over looks at the journal first.
+            tracing::error!(%error, "a failed job was not written down");
+        }
     }
 
     /// Keeps a lease alive; ends when it is lost.

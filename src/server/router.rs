@@ -1,6 +1,7 @@
 //! The routes, and the layers around them.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -10,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::{Caller, RequestId, Straightened, no_route, tenant_of};
@@ -40,6 +42,7 @@ pub fn router(app: App) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(app.settings.max_writes)), bounded))
         .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app);
     Router::new().fallback_service(tower::util::MapRequest::new(routes, straighten))
@@ -167,6 +170,18 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     log(&id, &method, &route, &tenant, status, took, error.as_ref());
     metrics::request(route, method, status.as_u16(), tenant, took);
     response
+}
+
+/// Holds no more writes than fit: each may wait for RingCX, and a flood must not fill the memory.
+async fn bounded(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return next.run(request).await;
+    }
+    let Ok(_place) = places.try_acquire() else {
+        let why = "The bridge has as many writes under way as it holds (server.max_writes); try again.";
+        return Error::unavailable(Duration::from_secs(5), why.to_owned()).into_response();
+    };
+    next.run(request).await
 }
 
 /// One line a request, without queries, bodies and personal data.

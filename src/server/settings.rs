@@ -35,6 +35,10 @@ pub struct Settings {
     pub issued_token_lifetime: Span,
     /// The most operations of a bulk request. Default 1000.
     pub max_bulk_operations: usize,
+    /// How long a job stays with a replica that says nothing more. Default: the longest `request_timeout` and 5 s.
+    pub lease: Option<Span>,
+    /// The most writes under way at once; more are answered 503. Default 1000.
+    pub max_writes: usize,
     /// How long running requests may take to end when the server stops. Default 25 s.
     pub drain_timeout: Span,
 }
@@ -54,6 +58,8 @@ impl Default for Settings {
             cursor_timeout: Span::secs(3600),
             issued_token_lifetime: Span::secs(3600),
             max_bulk_operations: 1000,
+            lease: None,
+            max_writes: 1000,
             drain_timeout: Span::secs(25),
         }
     }

@@ -18,20 +18,37 @@ pub enum Taken {
 /// A call, in the thousandths in which the bucket counts.
 const CALL: i64 = 1000;
 
-/// The bucket holds a fifth of a minute's calls, at least this many. No 60 seconds see more than a full bucket and a minute's
-/// refill: 120 at the default rate of 100, which is what RingCX documents.
+/// A bucket of calls holds a fifth of a minute's calls, at least this many. No 60 seconds see more than a full bucket and a
+/// minute's refill: 120 at the default rate of 100, which is what RingCX documents.
 const LEAST: i64 = 5;
 
-/// Takes a call for `identity`, whose bucket refills with `rate` calls a minute. The last fifth is for `urgent` calls.
-pub fn take(
-    tx: &mut Tx<'_>,
-    identity: &str,
-    now: Timestamp,
-    rate: u32,
-    urgent: bool,
-) -> Result<Taken, Error> {
-    let rate = i64::from(rate.max(1));
-    let capacity = (rate / 5).max(LEAST) * CALL;
+/// The measures of a bucket, in thousandths of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket {
+    rate: i64,
+    capacity: i64,
+    reserve: i64,
+}
+
+impl Bucket {
+    /// A bucket that refills with `rate` calls a minute, whose last fifth is for `urgent` calls.
+    pub fn of_calls(rate: u32, urgent: bool) -> Self {
+        let rate = i64::from(rate.max(1));
+        let capacity = (rate / 5).max(LEAST) * CALL;
+        Self { rate, capacity, reserve: if urgent { 0 } else { capacity / 5 } }
+    }
+
+    /// A bucket of which no 60 seconds see more than `per_minute` calls: what it holds and a minute's refill are as many.
+    pub fn of_exchanges(per_minute: u32) -> Self {
+        let per_minute = i64::from(per_minute.max(1));
+        let rate = (per_minute / 2).max(1);
+        Self { rate, capacity: (per_minute - rate).max(1) * CALL, reserve: 0 }
+    }
+}
+
+/// Takes a call for `identity` from its bucket.
+pub fn take(tx: &mut Tx<'_>, identity: &str, now: Timestamp, bucket: Bucket) -> Result<Taken, Error> {
+    let Bucket { rate, capacity, reserve } = bucket;
     let now = now.as_millisecond();
     tx.exec(
         "INSERT INTO budgets (identity, tokens_milli, refilled_at, penalty_until) VALUES ($1, $2, $3, 0)
@@ -50,7 +67,6 @@ pub fn take(
     // A minute has 60,000 ms and a call 1,000 thousandths: `rate` thousandths come in every 60 ms.
     let gained = (now - refilled).clamp(0, 60_000) * rate / 60;
     let tokens = (tokens + gained).min(capacity);
-    let reserve = if urgent { 0 } else { capacity / 5 };
     let missing = CALL + reserve - tokens;
     if missing > 0 {
         return Ok(Taken::Wait(millis(missing * 60 / rate + 1)));
@@ -67,7 +83,9 @@ pub fn take(
 /// Stops everybody until `until`.
 pub fn penalise(tx: &mut Tx<'_>, identity: &str, until: Timestamp) -> Result<(), Error> {
     tx.exec(
-        "UPDATE budgets SET penalty_until = $2 WHERE identity = $1 AND penalty_until < $2",
+        "INSERT INTO budgets (identity, tokens_milli, refilled_at, penalty_until) VALUES ($1, 0, $2, $2)
+         ON CONFLICT (identity) DO UPDATE SET penalty_until = excluded.penalty_until
+         WHERE budgets.penalty_until < excluded.penalty_until",
         &[identity.into(), until.into()],
     )
     .map(drop)

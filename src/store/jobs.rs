@@ -36,6 +36,8 @@ pub struct Job {
     pub fence: i64,
     /// Why it was postponed.
     pub last_error: Option<String>,
+    /// Since when it waits for a person; nobody works on it then.
+    pub parked: Option<Timestamp>,
 }
 
 impl Job {
@@ -50,7 +52,7 @@ pub fn group_subject(group: &GroupId) -> PersonId {
     PersonId::from(format!("{GROUP}{group}"))
 }
 
-const COLUMNS: &str = "tenant, person_id, lane, due_at, attempts, generation, fence, last_error";
+const COLUMNS: &str = "tenant, person_id, lane, due_at, attempts, generation, fence, last_error, parked_at";
 
 fn read(row: &Row<'_>) -> Result<Job, Error> {
     let tenant = row.text(0)?;
@@ -63,6 +65,7 @@ fn read(row: &Row<'_>) -> Result<Job, Error> {
         generation: row.int(5)?,
         fence: row.int(6)?,
         last_error: row.opt_text(7)?,
+        parked: row.opt_time(8)?,
     })
 }
 
@@ -83,7 +86,7 @@ pub fn enqueue(
          ON CONFLICT (tenant, person_id) DO UPDATE SET
              lane = CASE WHEN excluded.lane < jobs.lane THEN excluded.lane ELSE jobs.lane END,
              due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END,
-             attempts = 0, generation = jobs.generation + 1",
+             attempts = 0, parked_at = NULL, generation = jobs.generation + 1",
         &[tenant.into(), person.into(), (lane as i64).into(), due.into(), now.into()],
     )
     .map(drop)
@@ -104,7 +107,7 @@ pub fn claim_next(
         "UPDATE jobs SET lease_owner = $1, lease_until = $2, fence = fence + 1
          WHERE (tenant, person_id) = (
              SELECT tenant, person_id FROM jobs
-             WHERE due_at <= $3 AND lease_until <= $3 AND tenant IN ({among})
+             WHERE due_at <= $3 AND lease_until <= $3 AND parked_at IS NULL AND tenant IN ({among})
              ORDER BY lane, due_at, person_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/)
          RETURNING {COLUMNS}"
     );
@@ -116,7 +119,8 @@ pub fn any_due(tx: &mut Tx<'_>, tenants: &[TenantId], now: Timestamp) -> Result<
     let mut values: Vec<Val<'_>> = vec![now.into()];
     let among = among(tenants, &mut values);
     let sql = format!(
-        "SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND tenant IN ({among}) LIMIT 1"
+        "SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND parked_at IS NULL AND tenant IN ({among})
+         LIMIT 1"
     );
     Ok(tx.one(&sql, &values, |_| Ok(()))?.is_some())
 }
@@ -144,7 +148,7 @@ pub fn claim_person(
 ) -> Result<Option<Job>, Error> {
     let sql = [
         "UPDATE jobs SET lease_owner = $1, lease_until = $2, fence = fence + 1
-         WHERE tenant = $4 AND person_id = $5 AND due_at <= $3 AND lease_until <= $3 RETURNING ",
+         WHERE tenant = $4 AND person_id = $5 AND due_at <= $3 AND lease_until <= $3 AND parked_at IS NULL RETURNING ",
         COLUMNS,
     ]
     .concat();
@@ -191,6 +195,60 @@ pub fn retry_at(tx: &mut Tx<'_>, job: &Job, due: Timestamp, why: &str) -> Result
         ],
     )
     .map(drop)
+}
+
+/// Sets a job aside until something new comes in, or [`unpark`] is called.
+pub fn park(tx: &mut Tx<'_>, job: &Job, why: &str, now: Timestamp) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, attempts = attempts + 1, last_error = $4,
+             parked_at = CASE WHEN generation = $5 THEN $6 ELSE NULL END
+         WHERE tenant = $1 AND person_id = $2 AND fence = $3",
+        &[
+            (&job.tenant).into(),
+            (&job.person).into(),
+            job.fence.into(),
+            why.into(),
+            job.generation.into(),
+            now.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Has parked jobs of a tenant tried again; how many there were.
+pub fn unpark(tx: &mut Tx<'_>, tenant: &TenantId, now: Timestamp) -> Result<u64, Error> {
+    let sql = "UPDATE jobs SET parked_at = NULL, attempts = 0, due_at = $2 WHERE tenant = $1 AND parked_at IS NOT NULL";
+    tx.exec(sql, &[tenant.into(), now.into()])
+}
+
+/// Gives a job back unchanged, so that another replica can take it at once.
+pub fn release(tx: &mut Tx<'_>, job: &Job) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE jobs SET lease_owner = NULL, lease_until = 0 WHERE tenant = $1 AND person_id = $2 AND fence = $3",
+        &[(&job.tenant).into(), (&job.person).into(), job.fence.into()],
+    )
+    .map(drop)
+}
+
+/// How many jobs of a tenant go before one in `lane` that is due at `due`.
+pub fn ahead(tx: &mut Tx<'_>, tenant: &TenantId, lane: Lane, due: Timestamp) -> Result<u64, Error> {
+    let count = tx.one(
+        "SELECT COUNT(*) FROM jobs WHERE tenant = $1 AND parked_at IS NULL
+             AND (lane < $2 OR (lane = $2 AND due_at < $3))",
+        &[tenant.into(), (lane as i64).into(), due.into()],
+        |row| row.int(0),
+    )?;
+    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
+}
+
+/// The jobs of a tenant by lane: how many wait, how many of them are parked.
+pub fn by_lane(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<(Lane, i64, i64)>, Error> {
+    tx.all(
+        "SELECT lane, COUNT(*), SUM(CASE WHEN parked_at IS NULL THEN 0 ELSE 1 END) FROM jobs WHERE tenant = $1
+         GROUP BY lane ORDER BY lane",
+        &[tenant.into()],
+        |row| Ok((Lane::from_number(row.int(0)?), row.int(1)?, row.int(2)?)),
+    )
 }
 
 /// How many jobs of a tenant wait or are worked on.

@@ -199,10 +199,13 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        match &*self.0 {
+        crate::fuse::point();
+        let written = match &*self.0 {
             Backend::Sqlite(sqlite) => sqlite.write(closure).await,
             Backend::Postgres(postgres) => postgres.write(closure).await,
-        }
+        };
+        crate::fuse::point();
+        written
     }
 
     /// Whether the database answers.

@@ -1,6 +1,6 @@
 //! When a call may go out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -12,57 +12,116 @@ use tokio::time::Instant;
 use super::model::Lane;
 
 /// A future that can be stored.
-pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Decides when a call may go out, for everybody who uses the same RingCX identity.
 pub trait Budget: Send + Sync {
     /// Waits for a place in `lane`, or says how long it would take when that is after `give_up_at`.
     fn acquire(&self, lane: Lane, give_up_at: Option<Instant>) -> BoxFuture<'_, Result<(), Duration>>;
 
-    /// RingCX said "too many": nobody sends anything for this long.
-    fn penalise(&self, after: Duration);
+    /// Takes one of the `per_minute` exchanges and refreshes of tokens, or says how long there is none.
+    fn acquire_auth(&self, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>>;
+
+    /// RingCX said "too many": when this returns, nobody sends anything for this long.
+    fn penalise(&self, after: Duration) -> BoxFuture<'_, ()>;
+
+    /// RingCX said how many calls a minute it takes; fewer than configured are believed.
+    fn learn(&self, per_minute: u32);
+
+    /// Calls a minute, as configured or as learned.
+    fn per_minute(&self) -> u32;
+}
+
+/// Those who wait for a call: by lane, then in order of arrival. Only the first asks for it.
+#[derive(Default)]
+pub struct Line {
+    waiting: Mutex<(BTreeSet<(Lane, u64)>, u64)>,
+    ring: Notify,
+}
+
+/// A place in the line, left when its owner has got a call or has gone away.
+pub struct Place<'a> {
+    line: &'a Line,
+    place: (Lane, u64),
+}
+
+impl Line {
+    /// Joins the line.
+    pub fn enter(&self, lane: Lane) -> Place<'_> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (lane, waiting.1);
+        waiting.1 += 1;
+        waiting.0.insert(place);
+        drop(waiting);
+        self.ring.notify_waiters();
+        Place { line: self, place }
+    }
+}
+
+impl Place<'_> {
+    /// Whether nobody stands before this place.
+    pub fn is_first(&self) -> bool {
+        let waiting = self.line.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.0.first() == Some(&self.place)
+    }
+
+    /// Ends when the line moves. Made before the look at the line, it misses no move after it.
+    pub fn moves(&self) -> tokio::sync::futures::Notified<'_> {
+        self.line.ring.notified()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.line.waiting.lock().unwrap_or_else(PoisonError::into_inner).0.remove(&self.place);
+        self.line.ring.notify_waiters();
+    }
 }
 
 /// A bucket in this process: it holds a fifth of a minute's calls (at least 5), and refills evenly.
 ///
-/// No 60 seconds see more than a full bucket and a minute's refill: 120 at a rate of 100, which is what RingCX documents. The last fifth of the bucket is for [`Lane::Deactivate`] and [`Lane::Revoke`]; waiters are served by
-/// lane, then in order of arrival.
+/// No 60 seconds see more than a full bucket and a minute's refill: 120 at a rate of 100, which is what RingCX documents.
+/// The last fifth of the bucket is for [`Lane::Deactivate`] and [`Lane::Revoke`].
 pub struct LocalBudget {
     state: Mutex<State>,
-    ring: Notify,
-    per_minute: f64,
-    capacity: f64,
+    line: Line,
 }
 
 struct State {
+    per_minute: u32,
     calls: f64,
     filled: Instant,
     penalty_until: Option<Instant>,
-    waiting: BTreeSet<(Lane, u64)>,
-    next_ticket: u64,
+    /// When tokens were exchanged or refreshed within the last minute.
+    auth: VecDeque<Instant>,
+}
+
+impl State {
+    fn capacity(&self) -> f64 {
+        (f64::from(self.per_minute) / 5.0).max(5.0)
+    }
 }
 
 impl LocalBudget {
     /// A full bucket that refills with `per_minute` calls a minute.
     pub fn new(per_minute: u32) -> Self {
-        let per_minute = f64::from(per_minute.max(1));
-        let capacity = (per_minute / 5.0).max(5.0);
-        let state = State {
-            calls: capacity,
+        let mut state = State {
+            per_minute: per_minute.max(1),
+            calls: 0.0,
             filled: Instant::now(),
             penalty_until: None,
-            waiting: BTreeSet::new(),
-            next_ticket: 0,
+            auth: VecDeque::new(),
         };
-        Self { state: Mutex::new(state), ring: Notify::new(), per_minute, capacity }
+        state.calls = state.capacity();
+        Self { state: Mutex::new(state), line: Line::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a call for the first in line, or says how long to wait.
-    fn take(&self, me: (Lane, u64)) -> Result<(), Duration> {
+    /// Takes a call, or says how long to wait.
+    fn take(&self, lane: Lane) -> Result<(), Duration> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(until) = state.penalty_until {
@@ -71,59 +130,51 @@ impl LocalBudget {
             }
             state.penalty_until = None;
         }
-        let gained = now.duration_since(state.filled).as_secs_f64() * self.per_minute / 60.0;
-        state.calls = (state.calls + gained).min(self.capacity);
+        let per_second = f64::from(state.per_minute) / 60.0;
+        let gained = now.duration_since(state.filled).as_secs_f64() * per_second;
+        state.calls = (state.calls + gained).min(state.capacity());
         state.filled = now;
-        let reserve = if me.0 <= Lane::Revoke { 0.0 } else { self.capacity / 5.0 };
+        let reserve = if lane <= Lane::Revoke { 0.0 } else { state.capacity() / 5.0 };
         // The reserve binds only while somebody urgent could want it: an idle bucket refills past it anyway.
         let missing = 1.0 + reserve - state.calls;
         if missing > f64::EPSILON {
-            return Err(Duration::from_secs_f64(missing * 60.0 / self.per_minute));
-        }
-        if state.waiting.first().is_some_and(|first| *first < me) {
-            return Err(Duration::from_millis(1));
+            return Err(Duration::from_secs_f64(missing / per_second));
         }
         state.calls -= 1.0;
         Ok(())
     }
 
     async fn wait(&self, lane: Lane, give_up_at: Option<Instant>) -> Result<(), Duration> {
-        let place = {
-            let mut state = self.state();
-            let place = (lane, state.next_ticket);
-            state.next_ticket += 1;
-            state.waiting.insert(place);
-            Place { budget: self, place }
-        };
+        let place = self.line.enter(lane);
         loop {
-            let ring = self.ring.notified();
-            match self.take(place.place) {
-                Ok(()) => return Ok(()),
-                Err(wait) => {
-                    let ready = Instant::now() + wait;
-                    if give_up_at.is_some_and(|end| ready > end) {
-                        return Err(wait);
-                    }
-                    tokio::select! {
-                        () = ring => {}
-                        () = tokio::time::sleep_until(ready) => {}
-                    }
-                }
+            let moves = place.moves();
+            if !place.is_first() {
+                moves.await;
+                continue;
+            }
+            let Err(wait) = self.take(lane) else { return Ok(()) };
+            if give_up_at.is_some_and(|end| Instant::now() + wait > end) {
+                return Err(wait);
+            }
+            tokio::select! {
+                () = moves => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
-}
 
-/// A place in the line, left when its owner has got a call or has gone away.
-struct Place<'a> {
-    budget: &'a LocalBudget,
-    place: (Lane, u64),
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.budget.state().waiting.remove(&self.place);
-        self.budget.ring.notify_waiters();
+    fn take_auth(&self, per_minute: u32) -> Result<(), Duration> {
+        let (now, minute) = (Instant::now(), Duration::from_mins(1));
+        let mut state = self.state();
+        while state.auth.front().is_some_and(|at| now.duration_since(*at) >= minute) {
+            state.auth.pop_front();
+        }
+        if state.auth.len() >= usize::try_from(per_minute).unwrap_or(usize::MAX) {
+            let oldest = state.auth.front().copied().unwrap_or(now);
+            return Err(minute.saturating_sub(now.duration_since(oldest)));
+        }
+        state.auth.push_back(now);
+        Ok(())
     }
 }
 
@@ -132,12 +183,26 @@ impl Budget for LocalBudget {
         Box::pin(self.wait(lane, give_up_at))
     }
 
-    fn penalise(&self, after: Duration) {
+    fn acquire_auth(&self, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {
+        Box::pin(std::future::ready(self.take_auth(per_minute)))
+    }
+
+    fn penalise(&self, after: Duration) -> BoxFuture<'_, ()> {
         let until = Instant::now() + after;
         let mut state = self.state();
         if state.penalty_until.is_none_or(|now| now < until) {
             state.penalty_until = Some(until);
         }
+        Box::pin(std::future::ready(()))
+    }
+
+    fn learn(&self, per_minute: u32) {
+        let mut state = self.state();
+        state.per_minute = state.per_minute.min(per_minute.max(1));
+    }
+
+    fn per_minute(&self) -> u32 {
+        self.state().per_minute
     }
 }
 
@@ -193,11 +258,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_penalty_stops_everybody() {
         let budget = LocalBudget::new(60);
-        budget.penalise(Duration::from_secs(30));
+        budget.penalise(Duration::from_secs(30)).await;
         let wait = budget.acquire(Lane::Deactivate, Some(Instant::now())).await.unwrap_err();
         assert!(wait > Duration::from_secs(29));
         let start = Instant::now();
         budget.acquire(Lane::Deactivate, None).await.unwrap();
         assert!(start.elapsed() >= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_sees_no_more_exchanges_than_allowed() {
+        let budget = LocalBudget::new(60);
+        for _ in 0..5 {
+            budget.acquire_auth(5).await.unwrap();
+        }
+        assert_eq!(budget.acquire_auth(5).await, Err(Duration::from_mins(1)));
+        tokio::time::advance(Duration::from_mins(1)).await;
+        budget.acquire_auth(5).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_limit_of_ringcx_is_believed_a_higher_one_is_not() {
+        let budget = LocalBudget::new(100);
+        budget.learn(1000);
+        assert_eq!(budget.per_minute(), 100);
+        budget.learn(30);
+        assert_eq!(budget.per_minute(), 30);
     }
 }

@@ -95,6 +95,17 @@ impl Error {
         }
     }
 
+    /// What an answer means when it is an error; `changes` says whether the call was to change something.
+    pub fn of_answer(
+        status: u16,
+        content_type: &str,
+        body: &str,
+        retry_after: Option<Duration>,
+        changes: bool,
+    ) -> Option<Self> {
+        meaning(&Raw { status, content_type, retry_after, body: body.as_bytes() }, changes).err()
+    }
+
     /// Trouble of our own that stops a call.
     pub fn store(message: String) -> Self {
         Self::Unavailable { maybe_applied: false, message }
@@ -109,8 +120,8 @@ pub(super) struct Raw<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// How long nothing is sent after a 429 that names no time.
-const PENALTY: Duration = Duration::from_secs(30);
+/// How long nothing is sent after the first 429 that names no time.
+pub(super) const PENALTY: Duration = Duration::from_secs(30);
 
 /// The meaning of an answer to a call; `changes` says whether the call was to change something.
 pub(super) fn meaning(raw: &Raw<'_>, changes: bool) -> Result<Value, Error> {

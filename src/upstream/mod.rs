@@ -13,7 +13,7 @@ mod settings;
 mod token;
 mod transport;
 
-pub use budget::{Budget, LocalBudget};
+pub use budget::{BoxFuture, Budget, Line, LocalBudget, Place};
 pub use error::{Error, Next};
 pub use model::Lane;
 pub use ringcx::{Calls, RingCx};

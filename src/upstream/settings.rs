@@ -16,7 +16,7 @@ pub struct RingCxSettings {
     pub base_url: String,
     /// The RingCX sub-account: digits.
     pub account_id: String,
-    /// Calls a minute for this RingCX identity, all replicas and tenants together: 1 to 1000, default 100. RingCX documents
+    /// Calls a minute for this RingCX identity, all replicas and tenants together: 1 to 100,000, default 100. RingCX documents
     /// 120 a minute, of which people in the portal want some.
     #[serde(default = "RingCxSettings::default_rate")]
     pub rate_per_minute: u32,
@@ -84,8 +84,8 @@ impl RingCxSettings {
         if self.account_id.is_empty() || !self.account_id.bytes().all(|b| b.is_ascii_digit()) {
             found.push(("account_id", "must be the digits of the RingCX sub-account".to_owned()));
         }
-        if !(1..=1000).contains(&self.rate_per_minute) {
-            found.push(("rate_per_minute", "must be between 1 and 1000".to_owned()));
+        if !(1..=100_000).contains(&self.rate_per_minute) {
+            found.push(("rate_per_minute", "must be between 1 and 100000".to_owned()));
         }
         if self.auth_per_minute == 0 {
             found.push(("auth_per_minute", "must be at least 1".to_owned()));

@@ -3,15 +3,14 @@
 //! RingCentral JWT grant, then the exchange at RingCX, then refreshes until RingCX refuses one. Five exchanges a minute are
 //! allowed, so whoever needs a token while another one fetches it waits for that one.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use super::budget::Budget;
 use super::error::Error;
 use super::platform::oauth;
 use super::settings::{PlatformSettings, RingCxSettings};
@@ -46,7 +45,8 @@ pub(super) struct Tokens {
     credential: Credential,
     base_url: String,
     clock: Clock,
-    per_minute: usize,
+    per_minute: u32,
+    budget: Arc<dyn Budget>,
     held: Mutex<Held>,
 }
 
@@ -56,8 +56,6 @@ struct Held {
     access: Option<Access>,
     refresh: Option<SecretString>,
     platform: Option<oauth::PlatformToken>,
-    /// When exchanges and refreshes were sent, to stay within RingCX's five a minute.
-    sent: VecDeque<Instant>,
 }
 
 struct Access {
@@ -66,12 +64,18 @@ struct Access {
 }
 
 impl Tokens {
-    pub(super) fn new(settings: &RingCxSettings, credential: Credential, clock: Clock) -> Self {
+    pub(super) fn new(
+        settings: &RingCxSettings,
+        credential: Credential,
+        budget: Arc<dyn Budget>,
+        clock: Clock,
+    ) -> Self {
         Self {
             credential,
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             clock,
-            per_minute: usize::try_from(settings.auth_per_minute).unwrap_or(5),
+            per_minute: settings.auth_per_minute,
+            budget,
             held: Mutex::default(),
         }
     }
@@ -123,11 +127,12 @@ impl Tokens {
     }
 
     async fn renew(&self, held: &mut Held, platform: &PlatformSettings, wire: &Wire) -> Result<Proof, Error> {
-        if let Some(refresh) = held.refresh.take() {
-            self.count(held)?;
+        if let Some(refresh) = held.refresh.clone() {
+            self.count().await?;
+            held.refresh = None;
             let form = [("refresh_token", refresh.expose_secret()), ("rcTokenType", "Bearer")];
             let url = format!("{}/api/auth/token/refresh", self.base_url);
-            match wire.form("refreshToken", &url, &form, None).await {
+            match wire.form("refreshToken", &url, &form).await {
                 Ok(answer) => return self.keep(held, &answer),
                 // RingCX has forgotten the refresh token: start again with the JWT.
                 Err(
@@ -145,10 +150,10 @@ impl Tokens {
                 held.platform = None;
             }
             let token = self.platform(held, platform, wire).await?;
-            self.count(held)?;
+            self.count().await?;
             // Secrets go into the body: a query string ends up in logs.
             let form = [("rcAccessToken", token.expose_secret()), ("rcTokenType", "Bearer")];
-            match wire.form("exchangeToken", &url, &form, None).await {
+            match wire.form("exchangeToken", &url, &form).await {
                 Err(Error::Unauthorized(_)) if !fresh => {}
                 answer => return self.keep(held, &answer?),
             }
@@ -192,19 +197,9 @@ impl Tokens {
         Ok(Proof::Bearer(token, held.generation))
     }
 
-    /// Counts an exchange or a refresh; beyond what RingCX allows, says how long to wait.
-    fn count(&self, held: &mut Held) -> Result<(), Error> {
-        let now = Instant::now();
-        let minute = Duration::from_mins(1);
-        while held.sent.front().is_some_and(|at| now.duration_since(*at) >= minute) {
-            held.sent.pop_front();
-        }
-        if held.sent.len() >= self.per_minute {
-            let oldest = held.sent.front().copied().unwrap_or(now);
-            return Err(Error::Limited { after: minute.saturating_sub(now.duration_since(oldest)) });
-        }
-        held.sent.push_back(now);
-        Ok(())
+    /// Counts an exchange or a refresh, over all replicas; beyond what RingCX allows, says how long to wait.
+    async fn count(&self) -> Result<(), Error> {
+        self.budget.acquire_auth(self.per_minute).await.map_err(|after| Error::Limited { after })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one place that sends: token, budget, retry, and the meaning of the answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Url};
@@ -8,9 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::budget::Budget;
-use super::error::{Error, Raw, meaning};
+use super::error::{Error, PENALTY, Raw, meaning};
 use super::metrics;
 use super::model::Lane;
+use super::platform::usage::{Group, Usage};
 use super::settings::{PlatformSettings, RingCxSettings, identity};
 use super::token::{Credential, Proof, SharedTokens, Tokens};
 use crate::clock::Clock;
@@ -63,7 +65,8 @@ impl Transport {
         let base = Url::parse(&ringcx.base_url).map_err(|error| format!("ringcx.base_url: {error}"))?;
         let wire =
             Wire::new(ringcx.request_timeout.as_duration()).map_err(|error| format!("TLS: {error}"))?;
-        Ok(Self { wire, tokens: Arc::new(Tokens::new(ringcx, credential, clock)), budget, base })
+        let tokens = Tokens::new(ringcx, credential, Arc::clone(&budget), clock);
+        Ok(Self { wire, tokens: Arc::new(tokens), budget, base })
     }
 
     /// The name of the budget of these credentials: tenants with the same one share a [`Transport`].
@@ -97,7 +100,7 @@ impl Transport {
                     self.tokens.refused(&proof).await;
                 }
                 Error::Limited { after } => {
-                    self.budget.penalise(*after);
+                    self.budget.penalise(*after).await;
                     if !reads || tries >= TRIES || *after > PATIENCE {
                         return Err(error);
                     }
@@ -132,13 +135,28 @@ impl Transport {
         if let Some(body) = call.body {
             request = request.json(body);
         }
-        self.wire.exchange(call.operation, request, call.method != Method::GET).await
+        crate::fuse::point();
+        let (answer, limit) = self.wire.exchange(call.operation, request, call.method != Method::GET).await;
+        crate::fuse::point();
+        if let Some(limit) = limit {
+            self.budget.learn(limit);
+        }
+        answer
+    }
+
+    /// Calls a minute that may be made with these credentials.
+    pub(super) fn per_minute(&self) -> u32 {
+        self.budget.per_minute()
     }
 }
 
 /// The HTTP client, and how its answers are read.
 pub(super) struct Wire {
     client: reqwest::Client,
+    /// The usage groups of the RingCentral platform, each with a limit of its own.
+    usage: Usage,
+    /// How often in a row "too many" came without a time.
+    untold: AtomicU32,
 }
 
 /// Client authentication of the OAuth token request.
@@ -156,7 +174,7 @@ impl Wire {
             // A redirect would carry the credential to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { client })
+        Ok(Self { client, usage: Usage::default(), untold: AtomicU32::new(0) })
     }
 
     /// Posts a form; nothing in it reaches a log.
@@ -165,56 +183,106 @@ impl Wire {
         operation: &'static str,
         url: &str,
         form: &[(&str, &str)],
-        basic: Option<Basic<'_>>,
     ) -> Result<Value, Error> {
-        let mut request = self.client.post(url).form(form);
-        if let Some(basic) = basic {
-            request = request.basic_auth(basic.user, Some(basic.password.expose_secret()));
-        }
-        self.exchange(operation, request, false).await
+        self.exchange(operation, self.client.post(url).form(form), false).await.0
     }
 
-    /// Gets a URL with a bearer token.
-    pub(super) async fn get_bearer(
+    /// Posts a form to the RingCentral platform, in its usage group for signing in.
+    pub(super) async fn platform_form(
         &self,
+        operation: &'static str,
+        url: &str,
+        form: &[(&str, &str)],
+        basic: Basic<'_>,
+    ) -> Result<Value, Error> {
+        let request = self.client.post(url).form(form);
+        let request = request.basic_auth(basic.user, Some(basic.password.expose_secret()));
+        self.in_group(Group::Auth, operation, request).await
+    }
+
+    /// Gets a URL of the RingCentral platform with a bearer token.
+    pub(super) async fn platform_get(
+        &self,
+        group: Group,
         operation: &'static str,
         url: &str,
         token: &SecretString,
     ) -> Result<Value, Error> {
-        self.exchange(operation, self.client.get(url).bearer_auth(token.expose_secret()), false).await
+        self.in_group(group, operation, self.client.get(url).bearer_auth(token.expose_secret())).await
     }
 
+    async fn in_group(
+        &self,
+        group: Group,
+        operation: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Value, Error> {
+        self.usage.admit(group).await.map_err(|after| Error::Limited { after })?;
+        let (answer, limit) = self.exchange(operation, request, false).await;
+        if let Some(limit) = limit {
+            self.usage.learn(group, limit);
+        }
+        if let Err(Error::Limited { after }) = &answer {
+            self.usage.stop(group, *after);
+        }
+        answer
+    }
+
+    /// One exchange: what the answer means, and how many calls a minute it says are allowed.
     async fn exchange(
         &self,
         operation: &'static str,
         request: RequestBuilder,
         changes: bool,
-    ) -> Result<Value, Error> {
+    ) -> (Result<Value, Error>, Option<u32>) {
         let begun = Instant::now();
-        let answer = self.read(request.header("Accept", "application/json"), changes).await;
+        let (answer, limit) = match self.read(request.header("Accept", "application/json"), changes).await {
+            Ok((answer, limit)) => (answer, limit),
+            Err(error) => (Err(error), None),
+        };
         let outcome = answer.as_ref().map_or_else(outcome, |_| "ok");
         let took = begun.elapsed();
         metrics::call(operation, outcome, took);
         tracing::debug!(operation, outcome, duration_ms = took.as_millis(), "upstream call");
-        answer
+        (answer, limit)
     }
 
-    async fn read(&self, request: RequestBuilder, changes: bool) -> Result<Value, Error> {
+    async fn read(
+        &self,
+        request: RequestBuilder,
+        changes: bool,
+    ) -> Result<(Result<Value, Error>, Option<u32>), Error> {
         #[expect(clippy::disallowed_methods, reason = "this is the place that sends")]
         let sent = request.send().await;
         let response = sent.map_err(|error| lost(&error, changes))?;
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
+        let number = |name: &str| header(name).and_then(|text| text.trim().parse::<u64>().ok());
         let content_type = header("content-type").unwrap_or_default();
         let date = header("date");
-        let retry_after = header("retry-after").and_then(|text| pause(&text, date.as_deref()));
-        let retry_after =
-            retry_after.or_else(|| Some(Duration::from_secs(header("x-rate-limit-window")?.parse().ok()?)));
+        let window = number("x-rate-limit-window").map(Duration::from_secs);
+        let limit = per_minute(number("x-rate-limit-limit"), window);
+        let told = header("retry-after").and_then(|text| pause(&text, date.as_deref())).or(window);
         let status = response.status().as_u16();
+        let retry_after = if status == 429 { Some(told.unwrap_or_else(|| self.longer())) } else { None };
+        if status < 400 {
+            self.untold.store(0, Ordering::Relaxed);
+        }
         let body = response.bytes().await.map_err(|error| lost(&error, changes))?;
-        meaning(&Raw { status, content_type: &content_type, retry_after, body: &body }, changes)
+        Ok((meaning(&Raw { status, content_type: &content_type, retry_after, body: &body }, changes), limit))
     }
+
+    /// How long to stop after a 429 that names no time: 30 s, doubled with each in a row, at most 4 minutes.
+    fn longer(&self) -> Duration {
+        PENALTY * (1 << self.untold.fetch_add(1, Ordering::Relaxed).min(3))
+    }
+}
+
+/// `X-Rate-Limit-Limit` calls in `X-Rate-Limit-Window` seconds, as calls a minute.
+fn per_minute(limit: Option<u64>, window: Option<Duration>) -> Option<u32> {
+    let window = window?.as_secs();
+    u32::try_from(limit?.checked_mul(60)?.checked_div(window)?).ok().filter(|limit| *limit > 0)
 }
 
 /// What a failed exchange means: only a connection that never stood leaves no doubt.

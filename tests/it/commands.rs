@@ -133,7 +133,11 @@ fn the_environment_can_say_it_all() {
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__JWT_FILE", secret.to_str().unwrap()),
     ];
     let (code, out, error) = texts(&run(&["migrate"], &environment));
-    assert_eq!((code, out.trim()), (0, "applied 0001_init\napplied 0002_tokens"), "{error}");
+    assert_eq!(
+        (code, out.trim()),
+        (0, "applied 0001_init\napplied 0002_tokens\napplied 0003_parked"),
+        "{error}"
+    );
     assert_eq!(texts(&run(&["migrate"], &environment)).1.trim(), "the tables are up to date");
 }
 

@@ -23,6 +23,7 @@ on_both!(
     concurrent_claims_of_one_name_have_one_winner,
     revisions_of_one_person_are_numbered_without_gaps,
     a_bucket_never_gives_more_than_it_has,
+    a_minute_sees_no_more_exchanges_than_allowed,
     a_lease_has_one_owner,
     an_edited_audit_record_is_named,
     a_tombstone_leaves_the_counts_and_keeps_its_id,
@@ -243,7 +244,9 @@ async fn revisions_of_one_person_are_numbered_without_gaps(scratch: Scratch) {
 async fn a_bucket_never_gives_more_than_it_has(scratch: Scratch) {
     // 600 a minute: a bucket of 120, of which 24 are for urgent calls, and one more every 100 ms.
     let take = |urgent, now| {
-        let work = move |tx: &mut super::super::Tx<'_>| budgets::take(tx, "id", at(now), 600, urgent);
+        let work = move |tx: &mut super::super::Tx<'_>| {
+            budgets::take(tx, "id", at(now), budgets::Bucket::of_calls(600, urgent))
+        };
         let store = scratch.store.clone();
         async move { store.write(work).await.unwrap() == budgets::Taken::Yes }
     };
@@ -264,6 +267,20 @@ async fn a_bucket_never_gives_more_than_it_has(scratch: Scratch) {
     scratch.store.write(stop).await.unwrap();
     assert!(!take(true, 59_999).await);
     assert!(take(true, 60_000).await);
+}
+
+async fn a_minute_sees_no_more_exchanges_than_allowed(scratch: Scratch) {
+    let bucket = budgets::Bucket::of_exchanges(5);
+    for start in [0, 7_000, 31_000] {
+        let mut given = 0;
+        for second in 0..60 {
+            let take = move |tx: &mut super::super::Tx<'_>| {
+                budgets::take(tx, &format!("id{start}"), at(start + second * 1_000), bucket)
+            };
+            given += usize::from(scratch.store.write(take).await.unwrap() == budgets::Taken::Yes);
+        }
+        assert!((4..=5).contains(&given), "{given}");
+    }
 }
 
 async fn a_lease_has_one_owner(scratch: Scratch) {

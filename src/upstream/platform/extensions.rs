@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::usage::Group;
 use crate::upstream::error::Error;
 use crate::upstream::model::{Extension, RcUserId, id_of};
 use crate::upstream::transport::Wire;
@@ -22,7 +23,7 @@ pub(in crate::upstream) async fn list(
     let mut found = Vec::new();
     for page in 1..=PAGES {
         let url = format!("{base}/restapi/v1.0/account/~/extension?perPage={PER_PAGE}&page={page}");
-        let answer = wire.get_bearer("listExtensions", &url, token).await?;
+        let answer = wire.platform_get(Group::Medium, "listExtensions", &url, token).await?;
         let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         found.extend(records.iter().filter_map(read));
         let pages = answer.pointer("/paging/totalPages").and_then(Value::as_u64).unwrap_or(1);

@@ -2,3 +2,4 @@
 
 pub(super) mod extensions;
 pub(super) mod oauth;
+pub(super) mod usage;

@@ -27,7 +27,7 @@ pub(in crate::upstream) async fn grant(
         ("assertion", settings.jwt.expose_secret()),
     ];
     let basic = Basic { user: &settings.client_id, password: &settings.client_secret };
-    let answer = match wire.form("getToken", &url, &form, Some(basic)).await {
+    let answer = match wire.platform_form("getToken", &url, &form, basic).await {
         // The platform says 400 where the credential is at fault (`invalid_grant`, `unauthorized_client`).
         Err(Error::Rejected { message, .. }) => {
             return Err(Error::Unauthorized(format!("RingCentral refused the JWT: {message}")));

@@ -31,6 +31,11 @@ impl RingCx {
         Self { transport, account_id: account_id.into(), extension_source }
     }
 
+    /// Calls a minute that may be made with these credentials, as configured or as learned from RingCX.
+    pub fn per_minute(&self) -> u32 {
+        self.transport.per_minute()
+    }
+
     /// Calls in a lane of the budget, given up when they could not go out before `give_up_at`.
     pub fn calls(&self, lane: Lane, give_up_at: Option<tokio::time::Instant>) -> Calls {
         Calls { ringcx: self.clone(), lane, give_up_at }

@@ -1,0 +1,136 @@
+//! The real binary in a process of its own, and a client that survives its deaths.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A `serve` in a process of its own.
+pub(super) struct Serve {
+    child: Child,
+    pub(super) base: String,
+}
+
+impl Serve {
+    /// Starts it; the fuse is a file beside the configuration.
+    pub(super) fn start(config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .env("RINGCX_SCIM_FUSE", fuse(config))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the first line says where it listens");
+        Self { base: format!("{url}/scim/v2"), child }
+    }
+
+    /// Starts it and waits until it has met RingCX.
+    pub(super) async fn ready(config: &Path) -> Self {
+        let serve = Self::start(config);
+        let ready = format!("{}/readyz", serve.base.trim_end_matches("/scim/v2"));
+        until("first contact", async || {
+            send(reqwest::Method::GET, &ready, "", None).await.filter(|it| it.0 == 200)
+        })
+        .await;
+        serve
+    }
+
+    /// SIGKILL: no drain, no last words.
+    pub(super) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Whether it has died by itself.
+    pub(super) fn is_dead(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+}
+
+/// The file that holds how many fail points are passed before the process ends.
+pub(super) fn fuse(config: &Path) -> PathBuf {
+    config.with_extension("fuse")
+}
+
+pub(super) fn client() -> reqwest::Client {
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    reqwest::Client::new()
+}
+
+pub(super) async fn send(
+    method: reqwest::Method,
+    url: &str,
+    token: &str,
+    body: Option<&Value>,
+) -> Option<(u16, Value)> {
+    let mut request = client().request(method, url).bearer_auth(token);
+    if let Some(body) = body {
+        request = request.header("content-type", "application/scim+json").body(body.to_string());
+    }
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    let response = request.send().await.ok()?;
+    let status = response.status().as_u16();
+    Some((status, serde_json::from_str(&response.text().await.ok()?).unwrap_or_default()))
+}
+
+pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_mins(1) {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} did not happen within a minute");
+}
+
+/// A configuration file for `url`, and a token made by the command.
+pub(super) fn configure(folder: &Path, upstream: &str, url: &str) -> (PathBuf, String) {
+    let path = folder.join("bridge.toml");
+    let mut file = std::fs::File::create(&path).unwrap();
+    write!(
+        file,
+        r#"
+[server]
+listen = "127.0.0.1:0"
+settle_timeout = "10s"
+lease = "1s"
+
+[store]
+url = "{url}"
+
+[tenant.default.ringcx]
+base_url = "{upstream}"
+account_id = "15300002"
+request_timeout = "1s"
+rate_per_minute = 60000
+
+[tenant.default.ringcentral]
+base_url = "{upstream}"
+client_id = "simulated-client"
+client_secret = "simulated-secret"
+jwt = "simulated-jwt"
+
+[tenant.default.policy]
+default_agent_group = "Default"
+on_delete = "delete"
+auto_create_agent_groups = true
+allowed_roles = ["REPORT_ADMINISTRATIVE_USER"]
+allowed_rights_docs = [4711]
+"#
+    )
+    .unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"))
+        .args(["token", "create", "--name", "test", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (path, String::from_utf8(made.stdout).unwrap().trim().to_owned())
+}

@@ -1,0 +1,211 @@
+//! A process that ends at every step: before and after each commit and each upstream call of every plan.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Method;
+use ringcx_simulator::{Control, Options, Simulator};
+use serde_json::{Value, json};
+
+use super::serve::{Serve, configure, fuse, send};
+
+const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
+
+/// A bridge that is started again whenever it has died, and a client that repeats itself until it is answered.
+struct Survivor {
+    config: PathBuf,
+    token: String,
+    serve: Serve,
+    deaths: usize,
+}
+
+impl Survivor {
+    async fn start(folder: &Path, upstream: &str, store: &str) -> Self {
+        let (config, token) = configure(folder, upstream, store);
+        let serve = Serve::ready(&config).await;
+        Self { config, token, serve, deaths: 0 }
+    }
+
+    /// Lets the process end after so many points; gives whether it has done so before the request was answered well.
+    async fn with_fuse(
+        &mut self,
+        points: usize,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (bool, Value) {
+        std::fs::write(fuse(&self.config), points.to_string()).unwrap();
+        let deaths = self.deaths;
+        let answer = self.insist(method, path, body).await;
+        std::fs::write(fuse(&self.config), "").unwrap();
+        (self.deaths > deaths, answer)
+    }
+
+    /// Sends a request until it is answered well, starting the bridge again where it has died.
+    async fn insist(&mut self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        for _ in 0..200 {
+            let url = format!("{}{path}", self.serve.base);
+            let answer = send(method.clone(), &url, &self.token, body).await;
+            match answer {
+                Some((200..=204, body)) => return body,
+                Some((404, _)) if method == Method::DELETE => return Value::Null,
+                Some((409, _)) if method == Method::POST => return self.found(path, body).await,
+                Some((429 | 503, _)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Some((status, text)) => panic!("{method} {path}: {status} {text}"),
+                None if self.serve.is_dead() => {
+                    self.deaths += 1;
+                    self.serve = Serve::ready(&self.config).await;
+                }
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        panic!("{method} {path} was never answered");
+    }
+
+    /// What an earlier try of a POST has made: an identity provider looks it up when it is told 409.
+    async fn found(&mut self, path: &str, body: Option<&Value>) -> Value {
+        let (attribute, name) = match path {
+            "/Groups" => ("displayName", &body.unwrap()["displayName"]),
+            _ => ("userName", &body.unwrap()["userName"]),
+        };
+        let filter = format!("{path}?filter={attribute}%20eq%20%22{}%22", name.as_str().unwrap());
+        Box::pin(self.insist(Method::GET, &filter, None)).await["Resources"][0].clone()
+    }
+
+    /// Waits until nobody has a job left, as `/metrics` and the people themselves say.
+    async fn settled(&mut self, id: &str) -> Value {
+        let path = format!("/Users/{id}");
+        for _ in 0..300 {
+            let user = self.insist(Method::GET, &path, None).await;
+            if user[RINGCX]["provisioningState"] != "pending" {
+                return user;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{id} was never settled");
+    }
+}
+
+async fn eventually(what: &str, ringcx: &Control, holds: impl Fn(&Control) -> bool) {
+    for _ in 0..500 {
+        if holds(ringcx) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let calls = ringcx.calls();
+    panic!("{what}: {:?}", calls.iter().rev().take(20).collect::<Vec<_>>());
+}
+
+fn agents_of(ringcx: &Control, email: &str) -> Vec<Value> {
+    ringcx.agents().into_iter().filter(|agent| agent["email"] == email).collect()
+}
+
+fn replace(path: &str, value: impl Into<Value>) -> Value {
+    json!({"Operations": [{"op": "replace", "path": path, "value": value.into()}]})
+}
+
+/// One life, in which every write meets a process that ends after `points` more points; whether any of them was reached.
+async fn a_life(bridge: &mut Survivor, ringcx: &Control, points: usize) -> bool {
+    let email = format!("p{points}@example.com");
+    let mut died = false;
+    let new = json!({
+        "userName": email, "externalId": format!("x{points}"), "emails": [{"value": email, "type": "work"}],
+        "name": {"givenName": "Jo", "familyName": "Doe"},
+        "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}], "entitlements": [{"value": "4711"}],
+    });
+    let (dead, user) = bridge.with_fuse(points, Method::POST, "/Users", Some(&new)).await;
+    died |= dead;
+    let id = user["id"].as_str().unwrap().to_owned();
+    bridge.settled(&id).await;
+    let url = format!("/Users/{id}");
+    let admin = || ringcx.admin_named(&email);
+    let holds = |it: &Control, role: bool| {
+        let admin = it.admin_named(&email).unwrap();
+        let roles = admin["roles"].to_string().contains("REPORT_ADMINISTRATIVE_USER");
+        let docs = it.assignments(4711).contains(&admin["userId"].as_i64().unwrap());
+        agents_of(it, &email).len() == 1 && roles == role && docs == role && admin["enabled"] == role
+    };
+    assert!(holds(ringcx, true), "{points}: {:?} {:?}", admin(), agents_of(ringcx, &email));
+
+    let (dead, _) =
+        bridge.with_fuse(points, Method::PATCH, &url, Some(&replace("name.givenName", "Joan"))).await;
+    died |= dead;
+    assert_eq!(agents_of(ringcx, &email)[0]["firstName"], "Joan", "{points}");
+
+    let moved = replace(&format!("{RINGCX}:agentGroupName"), "UK Agents");
+    let (dead, _) = bridge.with_fuse(points, Method::PATCH, &url, Some(&moved)).await;
+    died |= dead;
+    assert_eq!(agents_of(ringcx, &email)[0]["agentGroupId"], 1001, "{points}");
+
+    let (dead, _) = bridge.with_fuse(points, Method::PATCH, &url, Some(&replace("active", false))).await;
+    died |= dead;
+    assert_eq!(agents_of(ringcx, &email)[0]["isActive"], false, "{points}");
+    assert!(holds(ringcx, false), "{points}: {:?}", admin());
+
+    let (dead, _) = bridge.with_fuse(points, Method::PATCH, &url, Some(&replace("active", true))).await;
+    died |= dead;
+    assert_eq!(agents_of(ringcx, &email)[0]["isActive"], true, "{points}");
+    assert!(holds(ringcx, true), "{points}: {:?}", admin());
+
+    died |= a_group(bridge, ringcx, points, &id).await;
+    let (dead, _) = bridge.with_fuse(points, Method::DELETE, &url, None).await;
+    died |= dead;
+    eventually("the deletion", ringcx, |it| {
+        agents_of(it, &email).is_empty() && it.admin_named(&email).is_none()
+    })
+    .await;
+    died
+}
+
+/// A group that makes an agent group: the person moves there, because the attribute that named another one goes.
+async fn a_group(bridge: &mut Survivor, ringcx: &Control, points: usize, id: &str) -> bool {
+    let (email, url) = (format!("p{points}@example.com"), format!("/Users/{id}"));
+    let mut died = false;
+    let team = format!("Team {points}");
+    let group = json!({"displayName": team, "members": [{"value": id}]});
+    let (dead, group) = bridge.with_fuse(points, Method::POST, "/Groups", Some(&group)).await;
+    died |= dead;
+    let left = json!({"Operations": [{"op": "remove", "path": format!("{RINGCX}:agentGroupName")}]});
+    let (dead, _) = bridge.with_fuse(points, Method::PATCH, &url, Some(&left)).await;
+    died |= dead;
+    eventually("the move into the new agent group", ringcx, |it| {
+        let made: Vec<i64> =
+            it.agent_groups().into_iter().filter(|(_, name)| *name == team).map(|(id, _)| id).collect();
+        made.len() == 1 && agents_of(it, &email)[0]["agentGroupId"] == made[0]
+    })
+    .await;
+    let path = format!("/Groups/{}", group["id"].as_str().unwrap());
+    let (dead, _) = bridge.with_fuse(points, Method::DELETE, &path, None).await;
+    died |= dead;
+    died
+}
+
+async fn every_step_of_every_plan(store: impl Fn(&Path) -> String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.knobs.set("rate_limit", "100000").unwrap();
+    options.knobs.set("auth_limit", "100000").unwrap();
+    let simulator = Simulator::start(options).await.unwrap();
+    let ringcx = simulator.admin();
+    let mut bridge = Survivor::start(folder.path(), &simulator.url(), &store(folder.path())).await;
+    let mut points = 1;
+    while a_life(&mut bridge, &ringcx, points).await {
+        points += 1;
+        assert!(points < 400, "the last point is never reached");
+    }
+    println!("{} deaths at up to {points} points", bridge.deaths);
+    assert!(bridge.deaths > 100, "only {} deaths", bridge.deaths);
+    bridge.serve.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_ends_at_any_step_loses_and_doubles_nobody_on_sqlite() {
+    every_step_of_every_plan(super::sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_ends_at_any_step_loses_and_doubles_nobody_on_postgresql() {
+    let Some(database) = crate::support::postgres_database().await else { return };
+    every_step_of_every_plan(move |_| database.clone()).await;
+}
