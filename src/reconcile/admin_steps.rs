@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::case::Case;
+use super::case::{Case, Entry};
 use super::doc_batch::{Batch, Given};
 use super::trouble::{Doing, Trouble};
 use crate::domain::link::AdminLink;
 use crate::domain::plan::{NewAdmin, ObservedAdmin};
 use crate::domain::policy::AssignmentMode;
 use crate::scim;
+use crate::store::inventory;
 use crate::upstream::model::{Admin, RightsDocId, RoleType, UserId};
 use crate::upstream::{self};
 
@@ -27,7 +28,8 @@ impl Case<'_> {
         let entry = self.begin("createAdmin", &json!({"userName": new.user_name})).await?;
         let parent = self.tenant.policy.admin_parent_user_id.map(UserId);
         let made = self.calls.create_admin(body, parent, self.tenant.policy.admin_sso).await;
-        let made = match self.end(entry, made, "the administrator").await? {
+        let (entry, made) = self.made(Doing::Changing, entry, made, "the administrator").await?;
+        let made = match made {
             Some(admin) if admin.id().is_some() => admin,
             // The interface description allows 201 without a body: the name finds it.
             _ => self
@@ -35,7 +37,8 @@ impl Case<'_> {
                 .await?
                 .ok_or_else(|| Trouble::unconfirmed("the administrator"))?,
         };
-        self.link_new_admin(&made, &new.user_name, new.fields.keys().cloned().collect()).await
+        self.link_new_admin(&made, &new.user_name, new.fields.keys().cloned().collect(), (entry, "done"))
+            .await
     }
 
     /// Remembers an administrator of our making before anything else happens to it.
@@ -44,6 +47,7 @@ impl Case<'_> {
         made: &Admin,
         user_name: &str,
         owned: BTreeSet<String>,
+        (entry, outcome): (Entry, &'static str),
     ) -> Result<(), Trouble> {
         let Some(id) = made.id() else { return Err(Trouble::unconfirmed("the administrator")) };
         self.link.admin = Some(AdminLink {
@@ -61,7 +65,7 @@ impl Case<'_> {
             roles: made.roles(),
             rights_docs: BTreeSet::new(),
         });
-        self.remember_admin(made).await
+        self.remember(inventory::Item::admin(made, self.clock.now()), entry, outcome).await
     }
 
     /// The administrator of this login name, from a fresh list.
@@ -88,10 +92,7 @@ impl Case<'_> {
                 return Err(Trouble::unconfirmed("the deactivation of the administrator"));
             }
         }
-        if let Some(link) = &mut self.link.admin {
-            link.enabled = false;
-        }
-        self.save_link().await
+        self.now_enabled(false).await
     }
 
     /// Switches an administrator on.
@@ -100,8 +101,17 @@ impl Case<'_> {
         if !self.look_at_admin(id).await?.enabled() {
             return Err(Trouble::unconfirmed("the reactivation of the administrator"));
         }
+        self.now_enabled(true).await
+    }
+
+    async fn now_enabled(&mut self, enabled: bool) -> Result<(), Trouble> {
         if let Some(link) = &mut self.link.admin {
-            link.enabled = true;
+            link.enabled = enabled;
+        }
+        if let Some(seen) = &mut self.seen.admin {
+            let mut raw = seen.admin.raw().clone();
+            raw.insert("enabled".to_owned(), json!(enabled));
+            seen.admin = Admin::from_raw(raw);
         }
         self.save_link().await
     }

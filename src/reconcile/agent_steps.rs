@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use super::case::Case;
+use super::case::{Case, Entry};
 use super::password;
 use super::trouble::{Doing, Trouble};
 use crate::domain::link::{AgentGroupAgent, AgentLink};
@@ -11,6 +11,7 @@ use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
 use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
 use crate::domain::{desired::DesiredAgent, mapping};
 use crate::scim;
+use crate::store::inventory;
 use crate::upstream::model::{Agent, AgentGroupId, AgentId, RcUserId};
 use crate::upstream::{self};
 
@@ -49,8 +50,8 @@ impl Case<'_> {
         })?;
         body.insert("password".to_owned(), json!(password.expose_secret()));
         let made = self.calls.create_agent(new.group, body).await;
-        let made = self.end(entry, made, "the agent").await?;
-        self.link_new_agent(&made, new.group, new.fields.keys().cloned(), rc_user_id).await
+        let (entry, made) = self.made(Doing::Changing, entry, made, "the agent").await?;
+        self.link_new_agent(&made, new.group, new.fields.keys().cloned(), rc_user_id, (entry, "done")).await
     }
 
     /// Remembers an agent of our making before anything else happens to it.
@@ -60,6 +61,7 @@ impl Case<'_> {
         group: AgentGroupId,
         owned: impl Iterator<Item = String>,
         rc_user_id: Option<RcUserId>,
+        (entry, outcome): (Entry, &'static str),
     ) -> Result<(), Trouble> {
         let Some(id) = made.id() else {
             return Err(Trouble::Lost("RingCX answered a new agent without its id.".to_owned()));
@@ -77,7 +79,7 @@ impl Case<'_> {
             rc_user_id,
         });
         self.seen.agent = Some(ObservedAgent { id, group, agent: made.clone() });
-        self.remember_agent(made, group).await
+        self.remember(inventory::Item::agent(made, group, self.clock.now()), entry, outcome).await
     }
 
     /// Changes fields, switches on and moves: one PUT where RingCX allows it.

@@ -9,10 +9,10 @@ use super::trouble::{Doing, Trouble};
 use crate::clock::{Clock, Ids};
 use crate::domain::link::Link;
 use crate::domain::plan::{Observed, ObservedAgent};
-use crate::domain::{Actor, PersonId};
+use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim;
-use crate::store::{Store, audit, facts, inventory, journal, links};
-use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
+use crate::store::{self, Store, Tx, audit, facts, inventory, journal, links};
+use crate::upstream::model::{Admin, AgentGroupId, AgentId, UserId};
 use crate::upstream::{self, Calls};
 
 /// One person while a worker holds their lease.
@@ -40,6 +40,29 @@ pub(super) struct Entry {
     id: String,
     operation: String,
     intent: Value,
+}
+
+/// What is written when a call has ended.
+struct Closing {
+    id: String,
+    outcome: &'static str,
+    now: jiff::Timestamp,
+    record: audit::Record,
+}
+
+impl Closing {
+    fn write(&self, tx: &mut Tx<'_>, tenant: &TenantId) -> Result<(), store::Error> {
+        journal::close(tx, tenant, &self.id, self.outcome, self.now)?;
+        audit::append(tx, tenant, &self.record)
+    }
+}
+
+impl Entry {
+    /// A row that earlier work left open.
+    pub(super) fn left(row: &journal::Entry) -> Self {
+        let intent = serde_json::from_str(&row.intent).unwrap_or(Value::Null);
+        Self { id: row.id.clone(), operation: row.operation.clone(), intent }
+    }
 }
 
 impl Case<'_> {
@@ -80,11 +103,21 @@ impl Case<'_> {
         answer: Result<T, upstream::Error>,
         what: &str,
     ) -> Result<T, Trouble> {
+        let (entry, value) = self.made(doing, entry, answer, what).await?;
+        self.close(entry, "done").await?;
+        Ok(value)
+    }
+
+    /// The same, with the row left open where it went well: it is closed together with what was made.
+    pub(super) async fn made<T>(
+        &self,
+        doing: Doing,
+        entry: Entry,
+        answer: Result<T, upstream::Error>,
+        what: &str,
+    ) -> Result<(Entry, T), Trouble> {
         match answer {
-            Ok(value) => {
-                self.close(entry, "done").await?;
-                Ok(value)
-            }
+            Ok(value) => Ok((entry, value)),
             Err(error) => {
                 if !error.may_have_been_applied() {
                     self.close(entry, "refused").await?;
@@ -96,7 +129,12 @@ impl Case<'_> {
 
     /// Closes a row of the journal and leaves a record for the auditor.
     pub(super) async fn close(&self, entry: Entry, outcome: &'static str) -> Result<(), Trouble> {
-        let tenant = self.tenant.id.clone();
+        let (tenant, closing) = (self.tenant.id.clone(), self.closing(entry, outcome));
+        Ok(self.store.write(move |tx| closing.write(tx, &tenant)).await?)
+    }
+
+    /// The end of a call, to be written together with what it has made.
+    fn closing(&self, entry: Entry, outcome: &'static str) -> Closing {
         let record = audit::Record {
             id: self.ids.next().to_string(),
             at: self.clock.now(),
@@ -107,24 +145,7 @@ impl Case<'_> {
             action: entry.operation,
             detail: json!({"call": entry.intent, "outcome": outcome}).to_string(),
         };
-        let (id, now) = (entry.id, self.clock.now());
-        Ok(self
-            .store
-            .write(move |tx| {
-                journal::close(tx, &tenant, &id, outcome, now)?;
-                audit::append(tx, &tenant, &record)
-            })
-            .await?)
-    }
-
-    /// Closes a row that earlier work left open, now that somebody has looked.
-    pub(super) async fn close_found(
-        &self,
-        left: &journal::Entry,
-        outcome: &'static str,
-    ) -> Result<(), Trouble> {
-        let intent = serde_json::from_str(&left.intent).unwrap_or(Value::Null);
-        self.close(Entry { id: left.id.clone(), operation: left.operation.clone(), intent }, outcome).await
+        Closing { id: entry.id, outcome, now: self.clock.now(), record }
     }
 
     /// Stores the accounts of the person.
@@ -146,33 +167,24 @@ impl Case<'_> {
         Ok(self.store.write(move |tx| facts::set(tx, &tenant, name, &value, now)).await?)
     }
 
-    /// Stores the link and puts the agent into the inventory, so that it is never taken for a stranger.
-    pub(super) async fn remember_agent(&self, agent: &Agent, group: AgentGroupId) -> Result<(), Trouble> {
-        let Some(item) = inventory::Item::agent(agent, group, self.clock.now()) else {
-            return self.save_link().await;
-        };
+    /// Stores what a create has made, in one transaction: the end of the call, the link, and the account in the inventory, so
+    /// that it is never taken for a stranger.
+    pub(super) async fn remember(
+        &self,
+        item: Option<inventory::Item>,
+        entry: Entry,
+        outcome: &'static str,
+    ) -> Result<(), Trouble> {
+        let closing = self.closing(entry, outcome);
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
         Ok(self
             .store
             .write(move |tx| {
-                inventory::put(tx, &tenant, &item)?;
-                links::save(tx, &tenant, &person, &link, now)
-            })
-            .await?)
-    }
-
-    /// The same for an administrator.
-    pub(super) async fn remember_admin(&self, admin: &Admin) -> Result<(), Trouble> {
-        let Some(item) = inventory::Item::admin(admin, self.clock.now()) else {
-            return self.save_link().await;
-        };
-        let (tenant, person, link, now) =
-            (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
-        Ok(self
-            .store
-            .write(move |tx| {
-                inventory::put(tx, &tenant, &item)?;
+                if let Some(item) = &item {
+                    inventory::put(tx, &tenant, item)?;
+                }
+                closing.write(tx, &tenant)?;
                 links::save(tx, &tenant, &person, &link, now)
             })
             .await?)

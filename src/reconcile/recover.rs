@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::case::Case;
+use super::case::{Case, Entry};
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
 use crate::domain::{fold, person};
@@ -23,31 +23,38 @@ impl Case<'_> {
         for entry in open {
             let intent: Value = serde_json::from_str(&entry.intent).unwrap_or(Value::Null);
             let found = match entry.operation.as_str() {
-                "createAgent" if self.link.agent.is_none() => self.recover_agent(&intent).await?,
-                "createAdmin" if self.link.admin.is_none() => self.recover_admin(&intent).await?,
+                "createAgent" if self.link.agent.is_none() => self.recover_agent(&intent, entry).await?,
+                "createAdmin" if self.link.admin.is_none() => self.recover_admin(&intent, entry).await?,
                 // A switch-off that was cut short is ours, not a local disable by somebody in RingCX.
                 "disableAgent" => {
                     if let Some(link) = &mut self.link.agent {
                         link.enabled = false;
                     }
-                    true
+                    Some(true)
                 }
                 "setIsActive" if intent.get("isActive") == Some(&Value::Bool(false)) => {
                     if let Some(link) = &mut self.link.admin {
                         link.enabled = false;
                     }
-                    true
+                    Some(true)
                 }
-                _ => true,
+                _ => Some(true),
             };
-            self.close_found(entry, if found { "looked_up" } else { "not_applied" }).await?;
+            if let Some(found) = found {
+                self.close(Entry::left(entry), if found { "looked_up" } else { "not_applied" }).await?;
+            }
         }
         Ok(!open.is_empty())
     }
 
-    async fn recover_agent(&mut self, intent: &Value) -> Result<bool, Trouble> {
+    /// Whether it was found; nothing when it was found and written down.
+    async fn recover_agent(
+        &mut self,
+        intent: &Value,
+        left: &journal::Entry,
+    ) -> Result<Option<bool>, Trouble> {
         let Some(group) = intent.get("group").and_then(Value::as_i64).map(AgentGroupId) else {
-            return Ok(false);
+            return Ok(Some(false));
         };
         let sent = intent.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
         let listed = self.calls.agents(group).await;
@@ -74,13 +81,14 @@ impl Case<'_> {
             }
         }
         match ours.as_slice() {
-            [] => Ok(false),
+            [] => Ok(Some(false)),
             [agent] => {
                 let rc_user_id = intent.get("rcUserId").and_then(Value::as_i64).map(RcUserId);
                 let agent = agent.clone();
                 // Whatever the create has sent is compared again, so nothing counts as set by us yet.
-                self.link_new_agent(&agent, group, std::iter::empty(), rc_user_id).await?;
-                Ok(true)
+                let entry = (Entry::left(left), "looked_up");
+                self.link_new_agent(&agent, group, std::iter::empty(), rc_user_id, entry).await?;
+                Ok(None)
             }
             several => Err(Trouble::Parked(format!(
                 "RingCX has {} agents that could be the one whose creation was not answered; link one with `ringcx-scim \
@@ -90,18 +98,23 @@ impl Case<'_> {
         }
     }
 
-    async fn recover_admin(&mut self, intent: &Value) -> Result<bool, Trouble> {
+    async fn recover_admin(
+        &mut self,
+        intent: &Value,
+        left: &journal::Entry,
+    ) -> Result<Option<bool>, Trouble> {
         let user_name = intent.get("userName").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some(admin) = self.admin_named(&user_name).await? else { return Ok(false) };
-        let Some(id) = admin.id() else { return Ok(false) };
+        let Some(admin) = self.admin_named(&user_name).await? else { return Ok(Some(false)) };
+        let Some(id) = admin.id() else { return Ok(Some(false)) };
         let tenant = self.tenant.id.clone();
         let known =
             self.store.read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Admin, id.0)).await?;
         if known.is_some() {
-            return Ok(false);
+            return Ok(Some(false));
         }
-        self.link_new_admin(&admin, &user_name, std::collections::BTreeSet::new()).await?;
-        Ok(true)
+        let entry = (Entry::left(left), "looked_up");
+        self.link_new_admin(&admin, &user_name, std::collections::BTreeSet::new(), entry).await?;
+        Ok(None)
     }
 }
 

@@ -51,12 +51,13 @@ impl Reconciler {
         tenant: &Arc<Tenant>,
         job: &mut jobs::Job,
     ) -> Result<Worked, store::Error> {
-        let Some(known) = tenant.known() else {
-            let why = "The tenant has not met RingCX yet.";
-            return self.postpone(tenant, job, std::time::Duration::from_secs(2), why).await;
-        };
         let mut singly = false;
         loop {
+            // Each round anew: a group that was made meanwhile is known only then.
+            let Some(known) = tenant.known() else {
+                let why = "The tenant has not met RingCX yet.";
+                return self.postpone(tenant, job, std::time::Duration::from_secs(2), why).await;
+            };
             let Some(loaded) = self.load(tenant, &job.person).await? else {
                 return self.finish_job(job).await;
             };
@@ -173,6 +174,11 @@ impl Reconciler {
         } else {
             None
         };
+        if let (Some(link), Some(seen)) = (&mut case.link.agent, &case.seen.agent)
+            && settled.as_ref().is_some_and(|it| !it.suspended)
+        {
+            link.enabled = seen.agent.is_active();
+        }
         // Digests once more: a step may have made or lost an account.
         let digests = digest::of(&desired, &case.link, &tenant.policy);
         case.link.agent_applied = digests.agent;

@@ -1,7 +1,6 @@
 //! Whole-system tests: one binary, a module per topic. Start reading in `support`.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,

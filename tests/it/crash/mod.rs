@@ -22,7 +22,7 @@ async fn killed_between_intent_and_answer(
     options.knobs.set("auth_limit", "1000").unwrap();
     let simulator = Simulator::start(options).await.unwrap();
     let ringcx = simulator.admin();
-    let (config, token) = configure(folder.path(), &simulator.url(), &url(folder.path()));
+    let (config, token) = configure(folder.path(), &simulator.url(), &url(folder.path()), "1s");
 
     let serve = Serve::ready(&config).await;
     ringcx.fault(Fault::once("createAgent", fault));

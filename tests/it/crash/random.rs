@@ -103,7 +103,7 @@ async fn killed_at_random(store: impl Fn(&Path) -> String) {
     options.knobs.set("auth_limit", "1000000").unwrap();
     let simulator = Simulator::start(options).await.unwrap();
     let ringcx = simulator.admin();
-    let (config, token) = configure(folder.path(), &simulator.url(), &store(folder.path()));
+    let (config, token) = configure(folder.path(), &simulator.url(), &store(folder.path()), "500ms");
     let mut serve = Serve::ready(&config).await;
     let base = Arc::new(Mutex::new(serve.base.clone()));
     let stop = Arc::new(AtomicBool::new(false));

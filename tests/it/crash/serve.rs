@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -26,15 +27,18 @@ impl Serve {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").expect("the first line says where it listens");
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_default();
         Self { base: format!("{url}/scim/v2"), child }
     }
 
-    /// Starts it and waits until it has met RingCX.
+    /// Starts it and waits until it has met RingCX; again, when its fuse ends it meanwhile.
     pub(super) async fn ready(config: &Path) -> Self {
-        let serve = Self::start(config);
-        let ready = format!("{}/readyz", serve.base.trim_end_matches("/scim/v2"));
+        let mut serve = Self::start(config);
         until("first contact", async || {
+            if serve.is_dead() {
+                serve = Self::start(config);
+            }
+            let ready = format!("{}/readyz", serve.base.trim_end_matches("/scim/v2"));
             send(reqwest::Method::GET, &ready, "", None).await.filter(|it| it.0 == 200)
         })
         .await;
@@ -58,10 +62,9 @@ pub(super) fn fuse(config: &Path) -> PathBuf {
     config.with_extension("fuse")
 }
 
-pub(super) fn client() -> reqwest::Client {
-    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
-    reqwest::Client::new()
-}
+/// One client for the whole test: making one reads the certificates of the machine.
+static CLIENT: LazyLock<reqwest::Client> =
+    LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
 
 pub(super) async fn send(
     method: reqwest::Method,
@@ -69,7 +72,7 @@ pub(super) async fn send(
     token: &str,
     body: Option<&Value>,
 ) -> Option<(u16, Value)> {
-    let mut request = client().request(method, url).bearer_auth(token);
+    let mut request = CLIENT.request(method, url).bearer_auth(token);
     if let Some(body) = body {
         request = request.header("content-type", "application/scim+json").body(body.to_string());
     }
@@ -91,7 +94,7 @@ pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
 }
 
 /// A configuration file for `url`, and a token made by the command.
-pub(super) fn configure(folder: &Path, upstream: &str, url: &str) -> (PathBuf, String) {
+pub(super) fn configure(folder: &Path, upstream: &str, url: &str, timeout: &str) -> (PathBuf, String) {
     let path = folder.join("bridge.toml");
     let mut file = std::fs::File::create(&path).unwrap();
     write!(
@@ -100,7 +103,7 @@ pub(super) fn configure(folder: &Path, upstream: &str, url: &str) -> (PathBuf, S
 [server]
 listen = "127.0.0.1:0"
 settle_timeout = "10s"
-lease = "1s"
+lease = "{timeout}"
 
 [store]
 url = "{url}"
@@ -108,8 +111,9 @@ url = "{url}"
 [tenant.default.ringcx]
 base_url = "{upstream}"
 account_id = "15300002"
-request_timeout = "1s"
+request_timeout = "{timeout}"
 rate_per_minute = 60000
+auth_per_minute = 60000
 
 [tenant.default.ringcentral]
 base_url = "{upstream}"
