@@ -34,6 +34,8 @@ pub struct Tenant {
     pub ringcx: RingCx,
     known: RwLock<Option<Arc<Known>>>,
     extensions: Mutex<Option<(Instant, Extensions)>>,
+    /// Held by the first move, which finds out how RingCX moves agents.
+    pub(super) learning_move: Mutex<()>,
     /// Rights documents on their way.
     pub(super) doc_batches: DocBatches,
     /// Held while the account is read as a whole.
@@ -78,6 +80,7 @@ impl Tenant {
             ringcx,
             known: RwLock::new(None),
             extensions: Mutex::new(None),
+            learning_move: Mutex::new(()),
             doc_batches: DocBatches::default(),
             reading: Mutex::new(()),
         }

@@ -11,12 +11,14 @@
 mod admins;
 mod bulk;
 mod commands;
+mod concurrency;
 mod contract;
 mod corpora;
 mod crash;
 mod details;
 mod faults;
 mod features;
+mod first_sync;
 mod hostile;
 mod http;
 mod life;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::faults::Fault;
+use crate::faults::{Chaos, Fault};
 use crate::world::World;
 
 /// One call that the simulator saw.
@@ -14,6 +14,8 @@ use crate::world::World;
 pub struct Call {
     /// Its place in the order of calls.
     pub seq: usize,
+    /// When it was answered, in milliseconds since 1970.
+    pub at: i64,
     /// `GET`, `PUT` and so on.
     pub method: String,
     /// The path.
@@ -155,9 +157,15 @@ impl Control {
         self.world().faults.push(fault);
     }
 
+    /// Lets things go wrong at random.
+    pub fn chaos(&self, chaos: Chaos) {
+        self.world().chaos = chaos;
+    }
+
     /// Lets nothing go wrong any more.
     pub fn clear_faults(&self) {
         self.world().faults.clear();
+        self.world().chaos = Chaos::default();
     }
 
     /// Changes an answer to an open question.

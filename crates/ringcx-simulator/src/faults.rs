@@ -46,6 +46,38 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+/// Trouble at random: of so many thousand calls of RingCX, so many meet it. The same seed gives the same trouble.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Chaos {
+    /// 429 with `Retry-After: 1`; nothing is done.
+    pub limited: u64,
+    /// 500; nothing is done.
+    pub failed: u64,
+    /// Everything is done, then the connection breaks.
+    pub lost: u64,
+    /// Where the sequence begins.
+    pub seed: u64,
+}
+
+impl Chaos {
+    /// What meets the next call.
+    pub(crate) fn next(&mut self) -> Option<FaultKind> {
+        // Knuth's linear congruential generator; its high bits are good enough for trouble.
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = (self.seed >> 33) % 1000;
+        if at < self.limited {
+            Some(FaultKind::TooManyRequests { retry_after: Some("1".to_owned()) })
+        } else if at < self.limited + self.failed {
+            Some(FaultKind::Status(500, String::new()))
+        } else if at < self.limited + self.failed + self.lost {
+            Some(FaultKind::DropAfter)
+        } else {
+            None
+        }
+    }
+}
+
 const fn once() -> u32 {
     1
 }

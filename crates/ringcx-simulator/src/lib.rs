@@ -45,7 +45,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use control::{Call, Control};
-pub use faults::{Fault, FaultKind};
+pub use faults::{Chaos, Fault, FaultKind};
 pub use knobs::{Knobs, Profile};
 pub use routes::operations;
 pub use seed::Seed;

@@ -65,7 +65,11 @@ async fn handle(State(world): State<Shared>, request: Request) -> Response {
 
 async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &str) -> Response {
     req.params = found.params;
-    let fault = faults::meet(&mut lock(world).faults, found.route.operation);
+    let fault = {
+        let mut world = lock(world);
+        let asked = faults::meet(&mut world.faults, found.route.operation);
+        asked.or_else(|| if found.route.family == Family::Admin { world.chaos.next() } else { None })
+    };
     let delay = fault.as_ref().and_then(FaultKind::delay);
     if let Some((delay, false)) = delay {
         tokio::time::sleep(delay).await;
@@ -75,6 +79,7 @@ async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &s
         let (answer, dropped) = carry_out(&mut world, found.route, &req, fault.as_ref());
         let call = Call {
             seq: world.calls.len(),
+            at: world.now(),
             method: req.method.clone(),
             path: path.to_owned(),
             query: query.to_owned(),
@@ -206,6 +211,13 @@ fn control(world: &Shared, method: &str, path: &str, bytes: &[u8]) -> Answer {
                 Answer::empty(204)
             }
             Err(error) => Answer::invalid("fault", &error.to_string()),
+        },
+        ("POST", "chaos") => match serde_json::from_value(body) {
+            Ok(chaos) => {
+                control.chaos(chaos);
+                Answer::empty(204)
+            }
+            Err(error) => Answer::invalid("chaos", &error.to_string()),
         },
         ("POST", "knobs") => {
             for (name, value) in body.as_object().into_iter().flatten() {

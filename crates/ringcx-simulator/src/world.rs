@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::control::Call;
-use crate::faults::Fault;
+use crate::faults::{Chaos, Fault};
 use crate::knobs::Knobs;
 use crate::limits::Window;
 use crate::seed::Seed;
@@ -166,6 +166,7 @@ pub(crate) struct World {
     pub(crate) admin_window: Window,
     pub(crate) auth_window: Window,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) chaos: Chaos,
     pub(crate) forbidden: BTreeSet<String>,
     pub(crate) calls: Vec<Call>,
     pub(crate) clock_ahead_ms: i64,
@@ -198,6 +199,7 @@ impl World {
             admin_window: Window::default(),
             auth_window: Window::default(),
             faults: Vec::new(),
+            chaos: Chaos::default(),
             forbidden: BTreeSet::new(),
             calls: Vec::new(),
             clock_ahead_ms: 0,

@@ -2,7 +2,7 @@
 //! databases.
 
 mod random;
-mod serve;
+pub(crate) mod serve;
 mod steps;
 
 use ringcx_simulator::{Fault, FaultKind, Options, Simulator};

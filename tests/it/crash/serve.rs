@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// A `serve` in a process of its own.
-pub(super) struct Serve {
+pub(crate) struct Serve {
     child: Child,
-    pub(super) base: String,
+    pub(crate) base: String,
 }
 
 impl Serve {
     /// Starts it; the fuse is a file beside the configuration.
-    pub(super) fn start(config: &Path) -> Self {
+    pub(crate) fn start(config: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"))
             .args(["serve", "--config"])
             .arg(config)
@@ -32,7 +32,7 @@ impl Serve {
     }
 
     /// Starts it and waits until it has met RingCX; again, when its fuse ends it meanwhile.
-    pub(super) async fn ready(config: &Path) -> Self {
+    pub(crate) async fn ready(config: &Path) -> Self {
         let mut serve = Self::start(config);
         until("first contact", async || {
             if serve.is_dead() {
@@ -46,19 +46,19 @@ impl Serve {
     }
 
     /// SIGKILL: no drain, no last words.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Whether it has died by itself.
-    pub(super) fn is_dead(&mut self) -> bool {
+    pub(crate) fn is_dead(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 }
 
 /// The file that holds how many fail points are passed before the process ends.
-pub(super) fn fuse(config: &Path) -> PathBuf {
+pub(crate) fn fuse(config: &Path) -> PathBuf {
     config.with_extension("fuse")
 }
 
@@ -66,7 +66,7 @@ pub(super) fn fuse(config: &Path) -> PathBuf {
 static CLIENT: LazyLock<reqwest::Client> =
     LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
 
-pub(super) async fn send(
+pub(crate) async fn send(
     method: reqwest::Method,
     url: &str,
     token: &str,
@@ -82,7 +82,7 @@ pub(super) async fn send(
     Some((status, serde_json::from_str(&response.text().await.ok()?).unwrap_or_default()))
 }
 
-pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_mins(1) {
         if let Some(found) = look().await {
@@ -94,7 +94,7 @@ pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
 }
 
 /// A configuration file for `url`, and a token made by the command.
-pub(super) fn configure(folder: &Path, upstream: &str, url: &str, timeout: &str) -> (PathBuf, String) {
+pub(crate) fn configure(folder: &Path, upstream: &str, url: &str, timeout: &str) -> (PathBuf, String) {
     let path = folder.join("bridge.toml");
     let mut file = std::fs::File::create(&path).unwrap();
     write!(

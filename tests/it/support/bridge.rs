@@ -34,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) policy: Value,
     pub(crate) groups: Value,
     pub(crate) settle: Duration,
+    /// Calls a minute of the bridge.
+    pub(crate) rate: u32,
     pub(crate) cursor_timeout: Duration,
     pub(crate) store_url: String,
     /// Whether the bridge has read RingCX before the test begins.
@@ -53,6 +55,7 @@ impl Default for Setup {
             policy: json!({"default_agent_group": "Default", "password_on_put": "omit"}),
             groups: json!([]),
             settle: Duration::from_secs(5),
+            rate: 100_000,
             cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
             met: true,
@@ -300,7 +303,7 @@ fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
         "base_url": url, "client_id": seed.client.0, "client_secret": seed.client.1, "jwt": seed.jwt,
     }))
     .unwrap();
-    let budget = Arc::new(LocalBudget::new(100_000));
+    let budget = Arc::new(LocalBudget::new(setup.rate));
     let transport = Transport::new(&ringcx, Some(&platform), budget, clock.clone()).unwrap();
     let policy: Policy = serde_json::from_value(setup.policy.clone()).unwrap();
     let mappings: Vec<GroupMapping> = serde_json::from_value(setup.groups.clone()).unwrap();
