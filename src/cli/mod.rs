@@ -6,6 +6,7 @@
 mod health;
 mod logs;
 mod migrate;
+mod reconcile;
 pub mod runtime;
 mod sandbox;
 mod serve;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::domain::TenantId;
 
 #[derive(Parser)]
 #[command(name = "ringcx-scim", version, about = "SCIM 2.0 provisioning for RingCX")]
@@ -51,14 +53,42 @@ enum Command {
     List(Later),
     #[command(hide = true)]
     Import(Later),
-    #[command(hide = true)]
-    Reconcile(Later),
+    /// Compare people with RingCX, and bring them in line
+    Reconcile(reconcile::Options),
     #[command(hide = true)]
     Tenant(Later),
     #[command(hide = true)]
     Audit(Later),
     #[command(hide = true)]
     Access(Later),
+}
+
+/// Which tenant of which configuration.
+#[derive(Args)]
+struct Of {
+    /// The configuration file; left out: the environment says it all
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The tenant
+    #[arg(long, value_name = "T", default_value = "default")]
+    tenant: String,
+}
+
+impl Of {
+    /// The configuration, and the tenant in it.
+    fn load(&self) -> Result<(Config, TenantId), Failure> {
+        let config = load(self.config.as_deref())?;
+        let tenant: TenantId = self
+            .tenant
+            .parse()
+            .map_err(|error: crate::domain::TenantIdError| Failure::Input(error.into()))?;
+        if !config.tenant.contains_key(&tenant) {
+            return Err(Failure::Input(anyhow::anyhow!(
+                "there is no tenant {tenant} in the configuration; name one that is"
+            )));
+        }
+        Ok((config, tenant))
+    }
 }
 
 /// Where the configuration is.
@@ -130,7 +160,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Check(_) => Err(later("check")),
         Command::List(_) => Err(later("list")),
         Command::Import(_) => Err(later("import")),
-        Command::Reconcile(_) => Err(later("reconcile")),
+        Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(_) => Err(later("tenant")),
         Command::Audit(_) => Err(later("audit")),
         Command::Access(_) => Err(later("access")),

@@ -97,6 +97,24 @@ impl Bridge {
     }
 }
 
+/// The parts of a command that works beside a running server: the same store, leases and budgets, and no listener.
+pub(super) struct Beside {
+    pub(super) store: Store,
+    pub(super) reconciler: Reconciler,
+}
+
+/// Opens the parts of a command.
+///
+/// # Errors
+/// One sentence says which part cannot be used.
+pub(super) async fn beside(config: &Config) -> anyhow::Result<Beside> {
+    let (clock, ids) = (Clock::system(), Ids::system());
+    let store = Store::open(&config.store).await.context("the store did not open")?;
+    let (tenants, _) = tenants(config, &store, &clock)?;
+    let reconciler = Reconciler::new(store.clone(), tenants, clock, ids, times(config));
+    Ok(Beside { store, reconciler })
+}
+
 /// A lease outlives the longest call of any tenant.
 fn times(config: &Config) -> Times {
     let longest = config.tenant.values().map(|tenant| tenant.ringcx.request_timeout.as_duration()).max();

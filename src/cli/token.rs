@@ -1,14 +1,12 @@
 //! `token`: bearer tokens of a tenant. A token is shown once; the store has its hash.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Failure, load, say};
+use super::{Failure, Of, say};
 use crate::clock::{Clock, Ids, Span};
 use crate::domain::{PersonId, TenantId};
 use crate::server::token;
@@ -26,16 +24,6 @@ pub(super) enum Command {
     Revoke(Revoke),
     /// Make a token that takes the name of another one, which goes on for a while
     Rotate(Rotate),
-}
-
-#[derive(Args)]
-struct Of {
-    /// The configuration file; left out: the environment says it all
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The tenant
-    #[arg(long, value_name = "T", default_value = "default")]
-    tenant: String,
 }
 
 #[derive(Args)]
@@ -274,14 +262,7 @@ async fn end(revoke: Revoke) -> Result<(), Failure> {
 }
 
 async fn open(of: &Of) -> Result<(Store, TenantId), Failure> {
-    let config = load(of.config.as_deref())?;
-    let tenant: TenantId =
-        of.tenant.parse().map_err(|error: crate::domain::TenantIdError| Failure::Input(error.into()))?;
-    if !config.tenant.contains_key(&tenant) {
-        return Err(Failure::Input(anyhow!(
-            "there is no tenant {tenant} in the configuration; name one that is"
-        )));
-    }
+    let (config, tenant) = of.load()?;
     let opened: Result<Store, store::Error> = Store::open(&config.store).await;
     Ok((opened.context("the store did not open")?, tenant))
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fold;
+use crate::clock::Span;
 
 /// The settings of one tenant that decide what people get.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, on or off")]
@@ -44,6 +45,13 @@ pub struct Policy {
     pub admin_sso: bool,
     /// Who wins when somebody is switched off in RingCX by hand.
     pub drift_policy: DriftPolicy,
+    /// What is done about agents that somebody changed in RingCX by hand; default `repair`. Whoever the identity provider has
+    /// switched off is switched off again in any case.
+    pub on_drift: OnDrift,
+    /// How often everybody is compared with RingCX's lists; 0 s: never. Default 6 h.
+    pub reconcile_every: Span,
+    /// Whether RingCX's audit log is read for changes by others, five minutes late.
+    pub audit_feed: bool,
     /// What DELETE does to the accounts in RingCX.
     pub on_delete: OnDelete,
     /// Whether a create is answered before RingCX has agreed.
@@ -110,6 +118,9 @@ impl Default for Policy {
             sync_with_office: false,
             admin_sso: true,
             drift_policy: DriftPolicy::LocalDisableWins,
+            on_drift: OnDrift::Repair,
+            reconcile_every: Span::secs(6 * 3600),
+            audit_feed: false,
             on_delete: OnDelete::Disable,
             async_create: false,
             strict_paths: false,
@@ -302,6 +313,17 @@ words! {
         LocalDisableWins = "local_disable_wins",
         /// The identity provider: the next write switches them on again.
         IdpWins = "idp_wins",
+    }
+}
+words! {
+    /// What is done about agents that somebody changed in RingCX by hand.
+    OnDrift {
+        /// They are reported.
+        Report = "report",
+        /// They are brought back in line.
+        Repair = "repair",
+        /// They stay until the identity provider writes the next time.
+        Adopt = "adopt",
     }
 }
 words! {

@@ -62,7 +62,7 @@ impl Reconciler {
     }
 
     /// Learns the account once: from the store, else from RingCX.
-    async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
+    pub(super) async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
         let _alone = tenant.reading.lock().await;
         let id = tenant.id.clone();
         if let Some(text) = self.store.read(move |tx| facts::get(tx, &id, KNOWN)).await?

@@ -13,6 +13,7 @@ mod case;
 mod contact;
 mod digest;
 mod doc_batch;
+mod drift;
 mod group_work;
 mod groups;
 mod guard;
@@ -21,6 +22,7 @@ mod matching;
 mod password;
 mod recover;
 mod report;
+mod rounds;
 mod settle;
 mod steps;
 mod tenant;
@@ -38,6 +40,7 @@ use tokio_util::task::TaskTracker;
 
 pub use budget::SharedBudget;
 pub use contact::ContactError;
+pub use drift::{Drift, Finding};
 pub use groups::GroupWritten;
 pub use intent::{Begun, Change};
 pub use settle::Outcome;
@@ -82,6 +85,8 @@ pub struct Times {
     pub longest_pause: Duration,
     /// How long moves caused by groups wait for more of them.
     pub debounce: Duration,
+    /// How late changes show in RingCX's audit log.
+    pub feed_lag: Duration,
     /// How long running work may take to end when the process stops; then its leases are handed over.
     pub drain: Duration,
 }
@@ -95,6 +100,7 @@ impl Default for Times {
             look_again: Duration::from_secs(1),
             longest_pause: Duration::from_mins(5),
             debounce: Duration::from_secs(1),
+            feed_lag: Duration::from_mins(5),
             drain: Duration::from_secs(15),
         }
     }

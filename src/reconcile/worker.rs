@@ -33,6 +33,10 @@ impl Reconciler {
             let (this, tenant, until) = (self.clone(), Arc::clone(tenant), shutdown.clone());
             self.tasks.spawn(async move { this.meet(&tenant, &until).await });
         }
+        for tenant in self.tenants.values() {
+            let (this, tenant, until) = (self.clone(), Arc::clone(tenant), shutdown.clone());
+            self.tasks.spawn(async move { this.rounds(&tenant, &until).await });
+        }
         let (this, until) = (self.clone(), shutdown.clone());
         self.tasks.spawn(async move { this.keep_house(&until).await });
         self.work_off(&shutdown).await;

@@ -123,6 +123,18 @@ pub fn put(tx: &mut Tx<'_>, tenant: &TenantId, item: &Item) -> Result<(), Error>
     .map(drop)
 }
 
+/// Writes an account as a list shows it: what the list leaves out stays as it was seen before.
+pub fn refresh(tx: &mut Tx<'_>, tenant: &TenantId, item: &Item) -> Result<(), Error> {
+    let before = get(tx, tenant, item.kind, item.id)?;
+    let mut item = item.clone();
+    if let Some(before) = before {
+        item.email_key = item.email_key.or(before.email_key);
+        item.rc_user_id = item.rc_user_id.or(before.rc_user_id);
+        item.external_id = item.external_id.or(before.external_id);
+    }
+    put(tx, tenant, &item)
+}
+
 /// Takes out an account that is gone.
 pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, id: i64) -> Result<(), Error> {
     tx.exec(

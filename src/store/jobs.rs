@@ -256,3 +256,9 @@ pub fn count(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<i64, Error> {
     let count = tx.one("SELECT COUNT(*) FROM jobs WHERE tenant = $1", &[tenant.into()], |row| row.int(0))?;
     Ok(count.unwrap_or_default())
 }
+
+/// How many jobs of a tenant are due or worked on; parked ones are not.
+pub fn waiting(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<i64, Error> {
+    let sql = "SELECT COUNT(*) FROM jobs WHERE tenant = $1 AND parked_at IS NULL";
+    Ok(tx.one(sql, &[tenant.into()], |row| row.int(0))?.unwrap_or_default())
+}

@@ -74,3 +74,13 @@ pub fn count_agents(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Error> {
     )?;
     Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
 }
+
+/// Everybody who has an account in RingCX, deleted people included while they still have one.
+pub fn people(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<PersonId>, Error> {
+    tx.all(
+        "SELECT person_id FROM links WHERE tenant = $1 AND (agent_id IS NOT NULL OR admin_id IS NOT NULL)
+         ORDER BY person_id",
+        &[tenant.into()],
+        |row| Ok(row.text(0)?.into()),
+    )
+}

@@ -1,7 +1,8 @@
 //! The one place that sends: token, budget, retry, and the meaning of the answer.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Url};
@@ -144,6 +145,11 @@ impl Transport {
         answer
     }
 
+    /// The calls so far, by operation.
+    pub(super) fn calls_made(&self) -> BTreeMap<&'static str, u64> {
+        self.wire.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Calls a minute that may be made with these credentials.
     pub(super) fn per_minute(&self) -> u32 {
         self.budget.per_minute()
@@ -155,6 +161,8 @@ pub(super) struct Wire {
     client: reqwest::Client,
     /// The usage groups of the RingCentral platform, each with a limit of its own.
     usage: Usage,
+    /// The calls so far, by operation.
+    made: Mutex<BTreeMap<&'static str, u64>>,
     /// How often in a row "too many" came without a time.
     untold: AtomicU32,
 }
@@ -174,7 +182,7 @@ impl Wire {
             // A redirect would carry the credential to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { client, usage: Usage::default(), untold: AtomicU32::new(0) })
+        Ok(Self { client, usage: Usage::default(), made: Mutex::default(), untold: AtomicU32::new(0) })
     }
 
     /// Posts a form; nothing in it reaches a log.
@@ -235,6 +243,7 @@ impl Wire {
         request: RequestBuilder,
         changes: bool,
     ) -> (Result<Value, Error>, Option<u32>) {
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
         let begun = Instant::now();
         let (answer, limit) = match self.read(request.header("Accept", "application/json"), changes).await {
             Ok((answer, limit)) => (answer, limit),

@@ -106,6 +106,11 @@ impl Control {
         }
     }
 
+    /// Writes into the audit log that an administrator has changed an agent.
+    pub fn audit(&self, user: i64, agent: i64) {
+        self.world().record_by(user, "UPDATE", "Agent", agent);
+    }
+
     /// Moves an agent to another group by hand.
     pub fn move_agent(&self, id: i64, group: i64) {
         if let Some(agent) = self.world().agents.get_mut(&id) {

@@ -321,11 +321,16 @@ impl World {
 
     /// Writes an audit record, visible after its delay.
     pub(crate) fn record(&mut self, action: &str, class: &str, id: i64) {
+        self.record_by(100, action, class, id);
+    }
+
+    /// Writes an audit record of what somebody did.
+    pub(crate) fn record_by(&mut self, user: i64, action: &str, class: &str, id: i64) {
         let at = self.now();
         self.audit.push((at, json!({
             "id": format!("{at}-{id}"), "actionType": action, "auditedClass": format!("com.virtualacd.{class}"),
             "auditedEntityId": id.to_string(), "accountId": self.seed.account_id, "createTime": at,
-            "authUser": {"userId": 100, "userName": "bridge@example.com"}, "auditLogResultList": [],
+            "authUser": {"userId": user}, "auditLogResultList": [],
         })));
     }
 

@@ -3,10 +3,12 @@
 mod admin_users;
 mod agent_groups;
 mod agents;
+mod integration;
 mod lookups;
 mod rights_docs;
 mod roles;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -34,6 +36,11 @@ impl RingCx {
     /// Calls a minute that may be made with these credentials, as configured or as learned from RingCX.
     pub fn per_minute(&self) -> u32 {
         self.transport.per_minute()
+    }
+
+    /// The calls that this process has made with these credentials, by operation.
+    pub fn calls_made(&self) -> BTreeMap<&'static str, u64> {
+        self.transport.calls_made()
     }
 
     /// Calls in a lane of the budget, given up when they could not go out before `give_up_at`.
@@ -64,8 +71,20 @@ impl Calls {
         body: Option<&Value>,
     ) -> Result<Value, Error> {
         let path: Vec<&str> = ADMIN.iter().chain(path).copied().collect();
+        self.call(operation, method, &path, query, body).await
+    }
+
+    /// Sends a call.
+    async fn call(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
         let (lane, give_up_at) = (self.lane, self.give_up_at);
-        let call = Call { operation, method, path: &path, query, body, lane, give_up_at };
+        let call = Call { operation, method, path, query, body, lane, give_up_at };
         self.ringcx.transport.send(&call).await
     }
 

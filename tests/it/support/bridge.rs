@@ -290,6 +290,7 @@ fn times(setup: &Setup) -> Times {
         look_again: Duration::from_millis(20),
         longest_pause: Duration::from_millis(200),
         debounce: Duration::ZERO,
+        feed_lag: Duration::ZERO,
         ..Times::default()
     }
 }

@@ -1,0 +1,104 @@
+//! `reconcile`: compare people with RingCX, and bring them in line.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use comfy_table::Table;
+use serde_json::json;
+
+use super::runtime::beside;
+use super::{Failure, Of, say};
+use crate::domain::PersonId;
+use crate::reconcile::Drift;
+
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    of: Of,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Only this person, by SCIM id; looks at every field
+    #[arg(long, value_name = "ID")]
+    person: Option<String>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long the command waits for what it has set going.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+pub(super) async fn run(options: Options) -> Result<(), Failure> {
+    let (config, tenant) = options.of.load()?;
+    let parts = beside(&config).await?;
+    let person = options.person.map(PersonId::from);
+    if let Some(id) = &person {
+        let state = parts.reconciler.state_of_person(&tenant, id).await.context("the person was not read")?;
+        if state.is_none() {
+            return Err(Failure::Input(anyhow!(
+                "tenant {tenant} has no person with that id; see GET /Users"
+            )));
+        }
+    }
+    let drift = parts.reconciler.look(&tenant, person.as_ref()).await.context("RingCX was not compared")?;
+    let mut left = drift.findings.len();
+    if !options.dry_run && !drift.findings.is_empty() {
+        parts.reconciler.repair(&tenant, &drift).await.context("the repair was not written down")?;
+        let begun = Instant::now();
+        loop {
+            parts.reconciler.run_jobs().await.context("the repair did not run")?;
+            let of = tenant.clone();
+            let waiting = parts.store.read(move |tx| crate::store::jobs::waiting(tx, &of)).await;
+            if waiting.context("the jobs were not read")? == 0 || begun.elapsed() > PATIENCE {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let after =
+            parts.reconciler.look(&tenant, person.as_ref()).await.context("RingCX was not compared")?;
+        left = after.findings.len();
+    }
+    parts.store.close().await;
+    tell(&drift, options.dry_run, left, options.json);
+    if left > 0 {
+        return Err(Failure::Ran(anyhow!(
+            "{left} {} out of line",
+            if left == 1 { "account is" } else { "accounts are" }
+        )));
+    }
+    Ok(())
+}
+
+fn tell(drift: &Drift, dry_run: bool, left: usize, as_json: bool) {
+    if as_json {
+        let report = json!({
+            "people": drift.people, "listed": drift.listed, "integration_listing": drift.integration,
+            "findings": drift.findings, "calls": drift.calls, "dry_run": dry_run, "left": left,
+        });
+        say(&report.to_string());
+        return;
+    }
+    if !drift.findings.is_empty() {
+        let mut table = Table::new();
+        table.set_header(["person", "account", "what", "repaired"]);
+        for found in &drift.findings {
+            let repaired = match (found.repair, dry_run) {
+                (true, true) => "would be",
+                (true, false) => "yes",
+                (false, _) => "no",
+            };
+            table.add_row([found.person.as_str(), &found.account, &found.detail, repaired]);
+        }
+        say(&table.to_string());
+    }
+    let calls: Vec<String> = drift.calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    say(&format!(
+        "{} people compared, {} agents listed, {} differ; calls: {}",
+        drift.people,
+        drift.listed,
+        drift.findings.len(),
+        if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
+    ));
+}

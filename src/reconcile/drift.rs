@@ -1,0 +1,368 @@
+//! Drift: what RingCX has against what was last confirmed, from lists, by person, and what is done about it.
+//!
+//! Lists are cheap and incomplete: they may leave out who is switched off or hidden, so nothing is called gone because a list
+//! does not show it. A look under the person's own path decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::tenant::Known;
+use super::work::{Loaded, parse, wish};
+use super::{ContactError, Error, Reconciler, Tenant};
+use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
+use crate::domain::policy::OnDrift;
+use crate::domain::{PersonId, TenantId};
+use crate::store::{self, facts, inventory, jobs, links, people};
+use crate::upstream::model::{Agent, AgentGroupId, AgentId};
+use crate::upstream::{self, Calls, Lane};
+
+/// The fact that says whether the service account has `WFO_ACCESS`.
+pub(super) const WFO: &str = "wfo_access";
+
+/// What kind of difference it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The agent is in another agent group than the bridge left it in.
+    Moved,
+    /// The agent was switched off in RingCX by hand.
+    SwitchedOff,
+    /// Somebody who is switched off by the identity provider can work again.
+    SwitchedOn,
+    /// RingCX says that the agent does not exist, in any group.
+    Gone,
+    /// RingCX does not let the bridge see the agent.
+    Hidden,
+    /// Steps that the next reconciliation would take.
+    Pending,
+    /// A rule or a guard stands in the way.
+    Refused,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The SCIM id of the person.
+    pub person: PersonId,
+    /// The RingCX account, as in `agent 5001`.
+    pub account: String,
+    /// What kind of difference it is.
+    pub kind: Kind,
+    /// One sentence, without personal data.
+    pub detail: String,
+    /// Whether it is repaired when this is no dry run.
+    pub repair: bool,
+    /// The agent group that is taken over as it is.
+    #[serde(skip)]
+    adopt: Option<AgentGroupId>,
+}
+
+/// What a look at a tenant's account has shown.
+#[derive(Debug, Default, Serialize)]
+pub struct Drift {
+    /// The differences.
+    pub findings: Vec<Finding>,
+    /// How many people were compared.
+    pub people: usize,
+    /// How many agents RingCX listed.
+    pub listed: usize,
+    /// Whether the integration listing was used.
+    pub integration: bool,
+    /// The calls that the look took, by operation.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// Where agents were listed.
+type Listed = BTreeMap<i64, (AgentGroupId, Agent)>;
+
+impl Reconciler {
+    /// Compares every person, or one, with RingCX; changes nothing there.
+    ///
+    /// # Errors
+    /// What RingCX or the store said when the account could not be read.
+    pub async fn look(&self, tenant: &TenantId, person: Option<&PersonId>) -> Result<Drift, ContactError> {
+        let Some(tenant) = self.tenants.get(tenant).cloned() else { return Ok(Drift::default()) };
+        self.first_contact(&tenant).await?;
+        let Some(known) = tenant.known() else { return Ok(Drift::default()) };
+        let before = tenant.ringcx.calls_made();
+        let calls = tenant.ringcx.calls(Lane::Reconcile, None);
+        let mut drift = Drift::default();
+        let (listed, ids) = if let Some(person) = person {
+            (Listed::new(), vec![person.clone()])
+        } else {
+            let listed = self.list(&tenant, &known, &calls, &mut drift).await?;
+            let of = tenant.id.clone();
+            (listed, self.store.read_long(move |tx| links::people(tx, &of)).await?)
+        };
+        for id in ids {
+            let Some(loaded) = self.load(&tenant, &id).await? else { continue };
+            drift.people += 1;
+            let found = match listed_agent(&loaded, &listed) {
+                Some(found) if person.is_none() => compare(&tenant, &loaded, found),
+                _ => self.look_at(&tenant, &known, &calls, &loaded).await?,
+            };
+            drift.findings.extend(found);
+        }
+        let after = tenant.ringcx.calls_made();
+        drift.calls = after
+            .into_iter()
+            .filter_map(|(name, count)| {
+                let made = count - before.get(name).copied().unwrap_or_default();
+                (made > 0).then(|| (name.to_owned(), made))
+            })
+            .collect();
+        Ok(drift)
+    }
+
+    /// Has what was found brought in line; how many people that concerns.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn repair(&self, tenant: &TenantId, drift: &Drift) -> Result<usize, Error> {
+        let tenant = self.tenant(tenant)?;
+        let concerned = drift.findings.iter().filter(|it| it.repair || it.adopt.is_some());
+        let ids: Vec<(PersonId, Option<AgentGroupId>)> =
+            concerned.map(|it| (it.person.clone(), it.adopt.filter(|_| !it.repair))).collect();
+        let count = ids.len();
+        let (of, now) = (tenant.id.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                for (id, adopt) in &ids {
+                    let Some(mut link) = links::get(tx, &of, id)? else { continue };
+                    if let (Some(group), Some(agent)) = (adopt, &mut link.agent) {
+                        agent.id.group = *group;
+                        links::save(tx, &of, id, &link, now)?;
+                        continue;
+                    }
+                    // What was confirmed is not so any more; the work looks afresh.
+                    link.agent_applied = None;
+                    link.admin_applied = None;
+                    links::save(tx, &of, id, &link, now)?;
+                    jobs::enqueue(tx, &of, id, Lane::Reconcile, now, now)?;
+                }
+                Ok::<_, store::Error>(())
+            })
+            .await?;
+        self.bell.notify_waiters();
+        Ok(count)
+    }
+
+    /// Every agent that a list shows, with its group; the inventory is brought up to date on the way.
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        known: &Known,
+        calls: &Calls,
+        drift: &mut Drift,
+    ) -> Result<Listed, ContactError> {
+        let mut listed = Listed::new();
+        let of = tenant.id.clone();
+        let mut wfo = self.store.read(move |tx| facts::get(tx, &of, WFO)).await?.as_deref() != Some("no");
+        for group in &known.directory.agent_groups {
+            let mut agents = None;
+            if wfo {
+                match calls.integration_agents(group.id).await {
+                    Ok(found) => agents = Some(found),
+                    Err(upstream::Error::Forbidden(_) | upstream::Error::NotFound) => wfo = false,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let agents = match agents {
+                Some(agents) => agents,
+                None => calls.agents(group.id).await?,
+            };
+            let now = self.clock.now();
+            let items: Vec<inventory::Item> =
+                agents.iter().filter_map(|it| inventory::Item::agent(it, group.id, now)).collect();
+            let of = tenant.id.clone();
+            self.store
+                .write(move |tx| items.iter().try_for_each(|item| inventory::refresh(tx, &of, item)))
+                .await?;
+            for agent in agents {
+                if let Some(id) = agent.id() {
+                    listed.insert(id.0, (agent.group_id().unwrap_or(group.id), agent));
+                }
+            }
+        }
+        let (of, now, word) = (tenant.id.clone(), self.clock.now(), if wfo { "yes" } else { "no" });
+        self.store.write(move |tx| facts::set(tx, &of, WFO, word, now)).await?;
+        drift.listed = listed.len();
+        drift.integration = wfo;
+        Ok(listed)
+    }
+
+    /// Looks at one person under their own paths and plans, without a change.
+    async fn look_at(
+        &self,
+        tenant: &Arc<Tenant>,
+        known: &Known,
+        calls: &Calls,
+        loaded: &Loaded,
+    ) -> Result<Vec<Finding>, ContactError> {
+        let body = loaded.waiting.last().map_or(loaded.person.body.as_str(), |it| it.body.as_str());
+        let user = parse(body)?;
+        let deleted = loaded.person.deleted.is_some();
+        let desired = match wish(tenant, known, &user, loaded, deleted) {
+            Ok(desired) => desired,
+            Err(why) => return Ok(vec![finding(loaded, Kind::Refused, why.detail, false)]),
+        };
+        let mut seen = Observed::default();
+        let mut found = Vec::new();
+        if let Some(link) = &loaded.link.agent {
+            match find(calls, known, link.id.group, link.id.agent).await? {
+                Found::Here(agent) => {
+                    found.extend(compare(tenant, loaded, &(agent.group, agent.agent.clone())));
+                    seen.agent = Some(*agent);
+                }
+                Found::Gone => {
+                    let why = "RingCX has no such agent in any group that the bridge sees.".to_owned();
+                    return Ok(vec![finding(loaded, Kind::Gone, why, false)]);
+                }
+                Found::Hidden => {
+                    let why = "RingCX does not show this agent to the bridge's account.".to_owned();
+                    return Ok(vec![finding(loaded, Kind::Hidden, why, false)]);
+                }
+            }
+        }
+        if let Some(link) = &loaded.link.admin {
+            match calls.admin(link.id).await {
+                Ok(admin) => {
+                    let docs = calls.assigned_rights_docs(link.id).await?;
+                    let (roles, rights_docs) = (admin.roles(), docs.into_iter().map(|doc| doc.id).collect());
+                    seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
+                }
+                Err(upstream::Error::NotFound) => {
+                    let why = format!("RingCX has no administrator {}.", link.id);
+                    found.push(finding(loaded, Kind::Gone, why, false));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let around = Circumstances {
+            policy: &tenant.policy,
+            agent_defaults: &tenant.agent_defaults,
+            link: &loaded.link,
+            switch_on: false,
+            scope: Scope { agent: true, admin: true },
+        };
+        let planned = plan::plan(&desired, &seen, &around);
+        if let Some(why) = planned.refused {
+            found.push(finding(loaded, Kind::Refused, why, false));
+        }
+        if !planned.steps.is_empty() {
+            let steps: Vec<String> = planned.steps.iter().map(step_name).collect();
+            let repair = tenant.policy.on_drift == OnDrift::Repair;
+            found.push(finding(loaded, Kind::Pending, format!("would {}", steps.join(", ")), repair));
+        }
+        Ok(found)
+    }
+}
+
+enum Found {
+    Here(Box<ObservedAgent>),
+    Gone,
+    Hidden,
+}
+
+/// The agent where it was last, else in any group; "may not see" is not "is not there".
+async fn find(
+    calls: &Calls,
+    known: &Known,
+    last: AgentGroupId,
+    id: AgentId,
+) -> Result<Found, upstream::Error> {
+    let others = known.directory.agent_groups.iter().map(|group| group.id).filter(|group| *group != last);
+    let mut hidden = false;
+    for group in std::iter::once(last).chain(others) {
+        match calls.agent(group, id).await {
+            Ok(agent) => {
+                let group = agent.group_id().unwrap_or(group);
+                return Ok(Found::Here(Box::new(ObservedAgent { id, group, agent })));
+            }
+            Err(upstream::Error::NotFound) => {}
+            Err(upstream::Error::Forbidden(_)) => hidden = true,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(if hidden { Found::Hidden } else { Found::Gone })
+}
+
+fn listed_agent<'a>(loaded: &Loaded, listed: &'a Listed) -> Option<&'a (AgentGroupId, Agent)> {
+    listed.get(&loaded.link.agent.as_ref()?.id.agent.0)
+}
+
+/// What a list shows of an agent, against what the bridge left.
+fn compare(tenant: &Tenant, loaded: &Loaded, (group, agent): &(AgentGroupId, Agent)) -> Vec<Finding> {
+    let Some(link) = &loaded.link.agent else { return Vec::new() };
+    let mut found = Vec::new();
+    let repairs = tenant.policy.on_drift == OnDrift::Repair;
+    if *group != link.id.group {
+        let detail = format!("is in agent group {group} and was left in {}", link.id.group);
+        let adopt = (tenant.policy.on_drift == OnDrift::Adopt).then_some(*group);
+        found.push(Finding { adopt, ..finding(loaded, Kind::Moved, detail, repairs) });
+    }
+    match (link.enabled, agent.is_active()) {
+        (true, false) if !loaded.person.suspended => {
+            let detail = "was switched off in RingCX by hand and stays so".to_owned();
+            found.push(finding(loaded, Kind::SwitchedOff, detail, true));
+        }
+        // Whoever the identity provider has switched off must not work, whatever the policy says.
+        (false, true) => {
+            let detail = "was switched off by the identity provider and can work again".to_owned();
+            found.push(finding(loaded, Kind::SwitchedOn, detail, true));
+        }
+        _ => {}
+    }
+    found
+}
+
+fn finding(loaded: &Loaded, kind: Kind, detail: String, repair: bool) -> Finding {
+    let agent = loaded.link.agent.as_ref().map(|agent| format!("agent {}", agent.id.agent));
+    let admin = loaded.link.admin.as_ref().map(|admin| format!("administrator {}", admin.id));
+    let account = agent.or(admin).unwrap_or_else(|| "none yet".to_owned());
+    Finding { person: loaded.person.id.clone(), account, kind, detail, repair, adopt: None }
+}
+
+/// A step as an operator reads it: which call, on what; no personal data.
+fn step_name(step: &Step) -> String {
+    let fields = |changes: &BTreeMap<String, serde_json::Value>| {
+        changes.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    match step {
+        Step::DisableAdmin(id) => format!("disable administrator {id}"),
+        Step::RevokeRole(id, role) => format!("take role {role} from {id}"),
+        Step::RevokeRightsDoc(id, doc) => format!("take rights document {doc} from {id}"),
+        Step::DeleteAdmin(id) => format!("delete administrator {id}"),
+        Step::DisableAgent(id) => format!("disable agent {id}"),
+        Step::DeleteAgent(id) => format!("delete agent {id}"),
+        Step::CreateAgent(new) => format!("create an agent in group {}", new.group),
+        Step::UpdateAgent(update) => {
+            let moves =
+                update.move_to.map(|group| format!(" and move it to group {group}")).unwrap_or_default();
+            format!("update agent {} ({}){moves}", update.id, fields(&update.changes))
+        }
+        Step::CreateAdmin(_) => "create an administrator".to_owned(),
+        Step::UpdateAdmin(id, changes) => format!("update administrator {id} ({})", fields(changes)),
+        Step::EnableAdmin(id) => format!("enable administrator {id}"),
+        Step::GrantRole(id, role) => format!("give role {role} to {id}"),
+        Step::GrantRightsDoc(id, doc) => format!("give rights document {doc} to {id}"),
+    }
+}
+
+impl Reconciler {
+    /// How a person stands, for a report after the work.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn state_of_person(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+    ) -> Result<Option<String>, store::Error> {
+        let (of, id) = (tenant.clone(), person.clone());
+        let person = self.store.read(move |tx| people::get_any(tx, &of, &id)).await?;
+        Ok(person.map(|person| person.state.as_str().to_owned()))
+    }
+}

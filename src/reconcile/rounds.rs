@@ -1,0 +1,137 @@
+//! The rounds of reconciliation: by the clock, on one replica at a time, with a bounded share of the budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ContactError, Reconciler, Tenant};
+use crate::domain::TenantId;
+use crate::store::{facts, leases, links};
+use crate::upstream::model::AgentId;
+use crate::upstream::{self, Lane};
+
+/// The fact that says when the last round ended, in milliseconds.
+const ROUND_AT: &str = "drift_round_at";
+
+/// The fact that says up to when the audit log of RingCX was read, in milliseconds.
+const FEED_AT: &str = "audit_feed_at";
+
+/// A window begins this long before the end of the last one.
+const FEED_OVERLAP: Duration = Duration::from_mins(1);
+
+/// The longest window that is asked for at once.
+const FEED_WINDOW: Duration = Duration::from_mins(15);
+
+/// How often it is looked whether a round is due.
+const LOOK: Duration = Duration::from_mins(1);
+
+impl Reconciler {
+    /// Rounds of one tenant until `shutdown`.
+    pub(super) async fn rounds(&self, tenant: &Arc<Tenant>, shutdown: &CancellationToken) {
+        let every = tenant.policy.reconcile_every.as_duration();
+        if every.is_zero() {
+            return;
+        }
+        // A tenth of the interval, by the tenant's name and this process: replicas and tenants do not begin together.
+        let spread = self.owner.bytes().chain(tenant.id.as_str().bytes()).map(u32::from).sum::<u32>() % 100;
+        let jitter = every / 1000 * spread;
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            if let Err(error) = self.feed(tenant).await {
+                tracing::warn!(%error, tenant = %tenant.id, "the audit log of RingCX was not read");
+            }
+            if let Err(error) = self.round(tenant, every + jitter).await {
+                tracing::warn!(%error, tenant = %tenant.id, "a round of reconciliation was not finished; it is tried again");
+            }
+        }
+    }
+
+    /// One round, when it is due and no other replica is at it.
+    async fn round(&self, tenant: &Arc<Tenant>, every: Duration) -> Result<(), ContactError> {
+        if tenant.known().is_none() {
+            return Ok(());
+        }
+        let (of, name, owner, now) =
+            (tenant.id.clone(), format!("drift:{}", tenant.id), Arc::clone(&self.owner), self.clock.now());
+        let due = self
+            .store
+            .write(move |tx| {
+                let last = facts::get(tx, &of, ROUND_AT)?.and_then(|text| text.parse::<i64>().ok());
+                let due = last.is_none_or(|last| {
+                    now.as_millisecond().saturating_sub(last)
+                        >= i64::try_from(every.as_millis()).unwrap_or(i64::MAX)
+                });
+                if last.is_none() {
+                    // First contact has just read everything.
+                    facts::set(tx, &of, ROUND_AT, &now.as_millisecond().to_string(), now)?;
+                    return Ok::<_, crate::store::Error>(false);
+                }
+                Ok(due && leases::acquire(tx, &name, &owner, now, Duration::from_mins(10))?.is_some())
+            })
+            .await?;
+        if !due {
+            return Ok(());
+        }
+        let drift = self.look(&tenant.id, None).await?;
+        for found in &drift.findings {
+            tracing::warn!(
+                tenant = %tenant.id, person.id = %found.person, account = %found.account, kind = ?found.kind,
+                "RingCX differs from what was confirmed"
+            );
+        }
+        self.repair(&tenant.id, &drift).await.map_err(contact)?;
+        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let ended = now.as_millisecond().to_string();
+        Ok(self.store.write(move |tx| facts::set(tx, &of, ROUND_AT, &ended, now)).await?)
+    }
+
+    /// Reads what the audit log of RingCX shows since the last time, and looks at the people whose agents changed.
+    ///
+    /// # Errors
+    /// What RingCX or the store said.
+    pub async fn read_feed(&self, tenant: &TenantId) -> Result<usize, ContactError> {
+        let Some(tenant) = self.tenants.get(tenant).cloned() else { return Ok(0) };
+        self.feed(&tenant).await
+    }
+
+    async fn feed(&self, tenant: &Arc<Tenant>) -> Result<usize, ContactError> {
+        let Some(known) = tenant.known().filter(|_| tenant.policy.audit_feed) else { return Ok(0) };
+        let closed = self.clock.now() - self.times.feed_lag;
+        let of = tenant.id.clone();
+        let last = self.store.read(move |tx| facts::get(tx, &of, FEED_AT)).await?;
+        let last = last.and_then(|text| text.parse::<i64>().ok());
+        let last = last.and_then(|last| jiff::Timestamp::from_millisecond(last).ok()).unwrap_or(closed);
+        let from = last - FEED_OVERLAP;
+        let to = closed.min(from + FEED_WINDOW);
+        let calls = tenant.ringcx.calls(Lane::Reconcile, None);
+        let changed = match calls.changed_agents(from, to, known.own_user).await {
+            Ok(changed) => changed,
+            Err(upstream::Error::Forbidden(_) | upstream::Error::NotFound) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        };
+        let mut looked = 0;
+        for AgentId(agent) in changed {
+            let of = tenant.id.clone();
+            let Some(person) = self.store.read(move |tx| links::by_agent(tx, &of, agent)).await? else {
+                continue;
+            };
+            let drift = self.look(&tenant.id, Some(&person)).await?;
+            self.repair(&tenant.id, &drift).await.map_err(contact)?;
+            looked += 1;
+        }
+        let (of, now, until) = (tenant.id.clone(), self.clock.now(), to.as_millisecond().to_string());
+        self.store.write(move |tx| facts::set(tx, &of, FEED_AT, &until, now)).await?;
+        Ok(looked)
+    }
+}
+
+fn contact(error: super::Error) -> ContactError {
+    match error {
+        super::Error::Store(error) => ContactError::Store(error),
+        super::Error::Scim(error) => ContactError::Store(crate::store::Error::Corrupt(error.detail)),
+    }
+}
