@@ -3,6 +3,7 @@
 //! Standard output carries what was asked for, standard error everything else. Exit codes: 0 done; 1 ran, but found or left
 //! something; 2 bad input, nothing changed.
 
+mod check;
 mod health;
 mod logs;
 mod migrate;
@@ -47,8 +48,8 @@ enum Command {
     /// Ask a running server whether it is alive (for containers)
     #[command(hide = true)]
     Health(health::Options),
-    #[command(hide = true)]
-    Check(Later),
+    /// The doctor: configuration, store, sign-in, permissions, mapping targets, and how this RingCX speaks
+    Check(check::Options),
     #[command(hide = true)]
     List(Later),
     #[command(hide = true)]
@@ -157,7 +158,7 @@ async fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Health(options) => health::run(&options).await,
-        Command::Check(_) => Err(later("check")),
+        Command::Check(options) => check::run(options).await,
         Command::List(_) => Err(later("list")),
         Command::Import(_) => Err(later("import")),
         Command::Reconcile(options) => reconcile::run(options).await,

@@ -101,6 +101,8 @@ impl Bridge {
 pub(super) struct Beside {
     pub(super) store: Store,
     pub(super) reconciler: Reconciler,
+    /// The way to RingCX of each tenant.
+    pub(super) ringcx: Vec<(TenantId, RingCx)>,
 }
 
 /// Opens the parts of a command.
@@ -111,8 +113,9 @@ pub(super) async fn beside(config: &Config) -> anyhow::Result<Beside> {
     let (clock, ids) = (Clock::system(), Ids::system());
     let store = Store::open(&config.store).await.context("the store did not open")?;
     let (tenants, _) = tenants(config, &store, &clock)?;
+    let ringcx = tenants.iter().map(|tenant| (tenant.id.clone(), tenant.ringcx.clone())).collect();
     let reconciler = Reconciler::new(store.clone(), tenants, clock, ids, times(config));
-    Ok(Beside { store, reconciler })
+    Ok(Beside { store, reconciler, ringcx })
 }
 
 /// A lease outlives the longest call of any tenant.

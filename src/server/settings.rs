@@ -37,7 +37,7 @@ pub struct Settings {
     pub max_bulk_operations: usize,
     /// How long a job stays with a replica that says nothing more. Default: the longest `request_timeout` and 5 s.
     pub lease: Option<Span>,
-    /// The most writes under way at once; more are answered 503. Default 1000.
+    /// The most writes under way at once; more are answered 503. Default 4000.
     pub max_writes: usize,
     /// How long running requests may take to end when the server stops. Default 25 s.
     pub drain_timeout: Span,
@@ -59,7 +59,7 @@ impl Default for Settings {
             issued_token_lifetime: Span::secs(3600),
             max_bulk_operations: 1000,
             lease: None,
-            max_writes: 1000,
+            max_writes: 4000,
             drain_timeout: Span::secs(25),
         }
     }

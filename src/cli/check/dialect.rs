@@ -1,0 +1,59 @@
+//! What is known of how this RingCX speaks: the questions that its documents leave open, and the answers so far.
+
+use super::{Mark, Report};
+use crate::config::TenantConfig;
+use crate::domain::TenantId;
+use crate::store::{Store, facts};
+
+/// The questions: the fact under which an answer is remembered, what is asked, and what the bridge does without an answer.
+pub(super) const QUESTIONS: [(&str, &str, &str); 11] = [
+    (
+        "move_strategy",
+        "how an agent is moved to another group",
+        "each way in turn, each looked at afterwards",
+    ),
+    (
+        "assignment_mode",
+        "whether assigning a rights document replaces its holders",
+        "holders are read before and after",
+    ),
+    ("wfo_access", "whether the integration listing can be read", "it is tried once"),
+    ("put_mode", "whether a PUT clears what it leaves out", "the whole object is sent back"),
+    ("password_echo", "whether a GET shows a password", "passwords are cut out of what is sent back"),
+    ("agent_conflict", "how a taken login name is refused", "any status that names the login name counts"),
+    ("username_rewrite", "whether login names are rewritten", "what RingCX answers is kept"),
+    ("list_includes_inactive", "whether lists show who is switched off", "absence from a list means nothing"),
+    ("list_fields", "what lists show of an agent", "nothing but names, group and state is taken from lists"),
+    (
+        "group_path_check",
+        "whether the group in an agent's path must be its own",
+        "other groups are tried before \"gone\"",
+    ),
+    ("delete_missing", "how deleting what is gone is answered", "a look decides"),
+];
+
+/// A line for each question.
+pub(super) async fn report(store: &Store, id: &TenantId, settings: &TenantConfig, report: &mut Report) {
+    for (fact, question, otherwise) in QUESTIONS {
+        let chosen = match fact {
+            "move_strategy" => Some(settings.policy.move_strategy.as_str()).filter(|word| *word != "auto"),
+            "assignment_mode" => {
+                Some(settings.policy.assignment_mode.as_str()).filter(|word| *word != "auto")
+            }
+            _ => None,
+        };
+        let of = id.clone();
+        let learned = store.read(move |tx| facts::get(tx, &of, fact)).await.ok().flatten();
+        let detail = match (chosen, learned) {
+            (Some(word), _) => format!("{question}: {word}, as configured"),
+            (None, Some(word)) => format!("{question}: {word}, as learned"),
+            (None, None) => format!("{question}: not known yet; {otherwise}"),
+        };
+        report.add("dialect", Mark::Ok, detail);
+    }
+    if settings.policy.password_on_put.is_none() {
+        let detail = "password_on_put is not set: agents that the bridge did not create, and that sign in with a password, are \
+                      not changed (only switched off); set it to \"omit\" or \"echo\" when you know what RingCX does";
+        report.add("dialect", Mark::Warn, detail);
+    }
+}

@@ -1,0 +1,173 @@
+//! `check` and `reconcile` as an operator runs them, beside a server or without one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ringcx_simulator::{Control, Knobs, Options, Profile, Simulator};
+use serde_json::{Value, json};
+
+use crate::crash::serve::{Serve, configure, send};
+
+struct World {
+    folder: tempfile::TempDir,
+    simulator: Simulator,
+    ringcx: Control,
+    config: PathBuf,
+    token: String,
+}
+
+async fn world(profile: Profile, knobs: &[(&str, &str)]) -> World {
+    let mut options = Options { knobs: Knobs::profile(profile), ..Options::default() };
+    for (name, value) in [("rate_limit", "100000"), ("auth_limit", "100000")].iter().chain(knobs) {
+        options.knobs.set(name, value).unwrap();
+    }
+    let simulator = Simulator::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("bridge.db").display());
+    let (config, token) = configure(folder.path(), &simulator.url(), &url, "2s");
+    World { ringcx: simulator.admin(), folder, simulator, config, token }
+}
+
+/// Runs the program; the exit code, and standard output as JSON.
+async fn run(config: &Path, arguments: &[&str]) -> (i32, Value, String) {
+    let (config, arguments) =
+        (config.to_owned(), arguments.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"));
+        let output = command.args(arguments).arg("--json").arg("--config").arg(config).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), serde_json::from_str(text.trim()).unwrap_or_default(), errors)
+    })
+    .await
+    .unwrap()
+}
+
+fn failed(report: &Value) -> Vec<String> {
+    let lines = report.as_array().unwrap().iter().filter(|line| line["result"] == "fail");
+    lines
+        .map(|line| format!("{}: {}", line["check"].as_str().unwrap(), line["detail"].as_str().unwrap()))
+        .collect()
+}
+
+fn learned(report: &Value, fact: &str) -> String {
+    let lines = report.as_array().unwrap().iter();
+    let found = lines.filter(|line| line["check"] == "probe").find_map(|line| {
+        line["detail"].as_str().unwrap().strip_prefix(&format!("{fact}: ")).map(str::to_owned)
+    });
+    found.unwrap_or_else(|| panic!("{fact} was not learned: {report}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_finds_nothing_wrong_where_nothing_is_and_changes_nothing() {
+    for profile in [Profile::Friendly, Profile::Hostile, Profile::Spec] {
+        let world = world(profile, &[]).await;
+        let (code, report, errors) = run(&world.config, &["check"]).await;
+        assert_eq!((code, failed(&report)), (0, Vec::new()), "{profile:?} {errors}");
+        let changing = |call: &&ringcx_simulator::Call| call.method != "GET" && call.path.contains("/admin/");
+        assert_eq!(world.ringcx.calls().iter().filter(changing).count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_each_mistake_with_its_fix() {
+    let mistakes = [
+        (r#"jwt = "simulated-jwt""#, r#"jwt = "wrong""#, "sign-in"),
+        (r#"client_secret = "simulated-secret""#, r#"client_secret = "wrong""#, "sign-in"),
+        (r#"account_id = "15300002""#, r#"account_id = "999""#, "agent groups"),
+        (r#"default_agent_group = "Default""#, r#"default_agent_group = "Nowhere""#, "mapping"),
+        ("allowed_rights_docs = [4711]", "allowed_rights_docs = [1]", "rights documents"),
+    ];
+    for (right, wrong, check) in mistakes {
+        let world = world(Profile::Friendly, &[]).await;
+        let text = std::fs::read_to_string(&world.config).unwrap();
+        assert!(text.contains(right), "{right}");
+        std::fs::write(&world.config, text.replace(right, wrong)).unwrap();
+        let (code, report, _) = run(&world.config, &["check"]).await;
+        let found = failed(&report);
+        assert_eq!(code, 1, "{wrong}");
+        assert!(found.len() == 1 && found[0].starts_with(check), "{wrong}: {found:?}");
+    }
+    let world = world(Profile::Friendly, &[]).await;
+    world.ringcx.edit_admin(101, |owner| {
+        owner.insert("enabled".to_owned(), json!(false));
+    });
+    let (code, report, _) = run(&world.config, &["check"]).await;
+    assert!(code == 1 && failed(&report)[0].starts_with("last-admin floor"), "{report}");
+    world.ringcx.forbid("listUsers");
+    let (_, report, _) = run(&world.config, &["check"]).await;
+    assert!(failed(&report)[0].starts_with("administrators"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_finds_out_each_reading_and_leaves_nothing() {
+    let readings = [
+        ("put_mode", "merge", "merge"),
+        ("put_mode", "replace", "replace"),
+        ("password_echo", "mask", "mask"),
+        ("password_echo", "real", "shown"),
+        ("password_echo", "absent", "absent"),
+        ("agent_conflict", "409", "named"),
+        ("agent_conflict", "500", "named"),
+        ("username_rewrite", "always", "yes"),
+        ("username_rewrite", "never", "no"),
+        ("list_includes_inactive", "no", "no"),
+        ("list_includes_inactive", "yes", "yes"),
+        ("list_fields", "basic", "basic"),
+        ("list_fields", "full", "full"),
+        ("group_path_check", "strict", "strict"),
+        ("group_path_check", "ignored", "ignored"),
+        ("delete_missing", "404", "404"),
+        ("delete_missing", "false", "false"),
+        ("delete_missing", "403", "403"),
+    ];
+    for (knob, value, word) in readings {
+        let world = world(Profile::Friendly, &[(knob, value)]).await;
+        let before = world.ringcx.state();
+        let (code, report, errors) = run(&world.config, &["check", "--probe-group", "UK Agents"]).await;
+        assert_eq!(code, 0, "{knob}={value}: {errors} {:?}", failed(&report));
+        assert_eq!(learned(&report, knob), word, "{knob}={value}");
+        assert_eq!(world.ringcx.state(), before, "{knob}={value}");
+        let (_, report, _) = run(&world.config, &["check"]).await;
+        let remembered = format!("{word}, as learned");
+        assert!(report.to_string().contains(&remembered), "{knob}={value}: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_in_a_group_that_is_not_there_tries_nothing() {
+    let world = world(Profile::Friendly, &[]).await;
+    let (code, report, _) = run(&world.config, &["check", "--probe-group", "Nowhere"]).await;
+    assert!(code == 1 && failed(&report)[0].starts_with("probe"), "{report}");
+    assert_eq!(world.ringcx.count("createAgent"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reconcile_says_what_it_would_do_then_does_it_beside_a_server() {
+    let world = world(Profile::Hostile, &[]).await;
+    let serve = Serve::ready(&world.config).await;
+    let users = format!("{}/Users", serve.base);
+    let body = json!({"userName": "jo@example.com", "emails": [{"value": "jo@example.com"}]});
+    let (status, user) = send(reqwest::Method::POST, &users, &world.token, Some(&body)).await.unwrap();
+    assert_eq!(status, 201, "{user}");
+    let agent = world.ringcx.agents().into_iter().find(|it| it["email"] == "jo@example.com").unwrap();
+    let agent = agent["agentId"].as_i64().unwrap();
+    let (code, report, errors) = run(&world.config, &["reconcile", "--dry-run"]).await;
+    assert_eq!((code, &report["findings"]), (0, &json!([])), "{errors}");
+    world.ringcx.move_agent(agent, 1002);
+    world.ringcx.clear_calls();
+    let (code, report, _) = run(&world.config, &["reconcile", "--dry-run"]).await;
+    assert_eq!((code, &report["findings"][0]["kind"]), (1, &json!("moved")), "{report}");
+    assert!(report["calls"].as_object().unwrap().len() > 1, "{report}");
+    assert_eq!(world.ringcx.count("updateAgent"), 0, "a dry run changes nothing");
+    let id = user["id"].as_str().unwrap();
+    let (code, report, _) = run(&world.config, &["reconcile", "--dry-run", "--person", id]).await;
+    assert!(code == 1 && report.to_string().contains("move it to group 1000"), "{report}");
+    let (code, report, errors) = run(&world.config, &["reconcile"]).await;
+    assert_eq!((code, &report["left"]), (0, &json!(0)), "{errors} {report}");
+    assert_eq!(world.ringcx.agent(agent).unwrap()["agentGroupId"], 1000);
+    let (code, _, errors) = run(&world.config, &["reconcile", "--person", "nobody"]).await;
+    assert!(code == 2 && errors.contains("no person with that id"), "{errors}");
+    serve.kill();
+    drop((world.folder, world.simulator));
+}
