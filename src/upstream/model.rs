@@ -63,6 +63,18 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Its name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deactivate => "deactivate",
+            Self::Revoke => "revoke",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Move => "move",
+            Self::Reconcile => "reconcile",
+        }
+    }
+
     /// The lane of a number from the store; an unknown one waits longest.
     pub fn from_number(number: i64) -> Self {
         match number {

@@ -23,6 +23,9 @@ pub struct RingCxSettings {
     /// A permanent API token of a RingCX administrator; replaces the RingCentral JWT.
     #[serde(default)]
     pub api_token: Option<SecretString>,
+    /// Agents a page of a list; left out: lists are read whole, which is what RingCX documents.
+    #[serde(default)]
+    pub list_page_size: Option<u32>,
     /// How long one call may take. Default 15 s.
     #[serde(default = "RingCxSettings::default_timeout")]
     pub request_timeout: Span,
@@ -86,6 +89,9 @@ impl RingCxSettings {
         }
         if !(1..=100_000).contains(&self.rate_per_minute) {
             found.push(("rate_per_minute", "must be between 1 and 100000".to_owned()));
+        }
+        if self.list_page_size == Some(0) {
+            found.push(("list_page_size", "must be at least 1; leave it out to read lists whole".to_owned()));
         }
         if self.auth_per_minute == 0 {
             found.push(("auth_per_minute", "must be at least 1".to_owned()));

@@ -120,3 +120,22 @@ async fn a_leaver_goes_before_five_thousand_creates() {
     stop.cancel();
     worker.abort();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_answered_503_and_what_was_accepted_is_done() {
+    let bridge =
+        TestBridge::start(Setup { settle: Duration::from_secs(20), max_writes: 10, ..Setup::default() })
+            .await;
+    bridge.ringcx.fault(Fault::always("createAgent", FaultKind::Delay(500)));
+    let bodies: Vec<Value> = (0..100).map(|n| json!({"userName": format!("f{n}@example.com")})).collect();
+    let answers = join_all(bodies.iter().map(|body| bridge.send("POST", "/Users", Some(body)))).await;
+    let accepted = answers.iter().filter(|answer| answer.status == 201).count();
+    assert!((10..100).contains(&accepted), "{accepted}");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert!(answer.headers["retry-after"].parse::<u32>().is_ok_and(|after| after > 0));
+    }
+    assert_eq!(bridge.send("GET", "/Users", None).await.status, 200, "reads are never kept out");
+    bridge.run_jobs().await;
+    assert_eq!(bridge.ringcx.agents().len(), accepted + 1);
+}

@@ -16,6 +16,7 @@ mod contract;
 mod corpora;
 mod crash;
 mod details;
+mod dialect;
 mod doctor;
 mod drift;
 mod faults;

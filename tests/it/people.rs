@@ -95,7 +95,9 @@ async fn okta_rename_username() {
     ] {
         let setup =
             json!({"default_agent_group": "Default", "password_on_put": "omit", "rename_policy": policy});
-        let bridge = TestBridge::start(Setup { policy: setup, ..Setup::default() }).await;
+        // Whether RingCX takes another login name at all is a question of its own.
+        let knobs = vec![("username_update", "allow")];
+        let bridge = TestBridge::start(Setup { policy: setup, knobs, ..Setup::default() }).await;
         let (id, agent) = bridge.create(person("old@example.com")).await;
         // Okta lays its change over what it was shown.
         let mut body = bridge.send("GET", &format!("/Users/{id}"), None).await.body;

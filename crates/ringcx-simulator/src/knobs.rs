@@ -108,7 +108,7 @@ knobs! {
     /// Whether the group in the path of an agent must be its own.
     group_path_check: "strict", "strict", "strict", ["strict", "ignored"];
     /// What a PUT of a list does.
-    bulk_put: "per_item", "atomic", "per_item", ["atomic", "per_item", "501"];
+    bulk_put: "per_item", "atomic", "per_item", ["atomic", "per_item", "replace_membership", "501"];
     /// Whose login names RingCX makes itself.
     username_rewrite: "never", "linked_only", "linked_only", ["never", "linked_only", "always"];
     /// What a PUT of another login name does.
@@ -137,6 +137,14 @@ knobs! {
     role_add_existing: "true", "409", "true", ["true", "409"];
     /// What taking a role that is not held answers.
     role_remove_missing: "true", "404", "true", ["true", "false", "404"];
+    /// The most agents that one page of a list shows; 0: all of them.
+    max_rows_cap: "0", "0", "0", [];
+    /// The number of the first page.
+    page_base: "0", "0", "1", ["0", "1"];
+    /// Milliseconds until a GET shows what was changed.
+    visibility_delay_ms: "0", "0", "0", [];
+    /// What a call during a penalty does: it begins it again, or nothing.
+    penalty_resets: "no", "no", "yes", ["yes", "no"];
     /// What the creation of an administrator answers.
     create_user_status: "200", "201_empty", "200", ["200", "201_body", "201_empty"];
     /// What assigning a rights document does with others who have it.

@@ -154,7 +154,16 @@ fn limited(world: &mut World, family: Family) -> Option<Answer> {
         }
         Family::Refresh | Family::Platform | Family::Open => return None,
     };
-    if window.admit(now, limit, window_s) { None } else { Some(limits::too_many(&world.knobs, None)) }
+    let admitted = window.admit(now, limit, window_s);
+    let resets = family == Family::Admin && world.knobs.penalty_resets == "yes" && now < world.penalty_until;
+    if admitted && !resets {
+        return None;
+    }
+    let penalty = i64::try_from(Knobs::number(&world.knobs.penalty_s)).unwrap_or_default();
+    if family == Family::Admin {
+        world.penalty_until = now + penalty * 1000;
+    }
+    Some(limits::too_many(&world.knobs, None))
 }
 
 fn unauthorized(knobs: &Knobs) -> Answer {

@@ -158,6 +158,9 @@ pub(crate) struct World {
     pub(crate) agents: BTreeMap<i64, Agent>,
     pub(crate) admins: BTreeMap<i64, Map<String, Value>>,
     pub(crate) docs: BTreeMap<i64, Doc>,
+    /// What a GET still shows of an agent, and until when.
+    pub(crate) stale: BTreeMap<i64, (i64, Agent)>,
+    pub(crate) penalty_until: i64,
     pub(crate) audit: Vec<(i64, Value)>,
     pub(crate) next_id: i64,
     pub(crate) platform: Vec<Token>,
@@ -191,6 +194,8 @@ impl World {
             agents: BTreeMap::new(),
             admins: BTreeMap::new(),
             docs: BTreeMap::new(),
+            stale: BTreeMap::new(),
+            penalty_until: 0,
             audit: Vec::new(),
             next_id: 20_000,
             platform: Vec::new(),

@@ -7,11 +7,33 @@ use super::{Calls, garbled, object, objects};
 use crate::upstream::error::Error;
 use crate::upstream::model::{Agent, AgentGroupId, AgentId};
 
+/// The most pages of a list that are read.
+const PAGES: u32 = 1000;
+
 impl Calls {
     /// The agents of a group, with basic fields only; inactive ones may be missing.
     pub async fn agents(&self, group: AgentGroupId) -> Result<Vec<Agent>, Error> {
+        let Some(size) = self.ringcx.list_page_size else { return self.agents_page(group, &[]).await };
+        let mut found: Vec<Agent> = Vec::new();
+        for page in 0..PAGES {
+            let query = [("page", page.to_string()), ("maxRows", size.to_string())];
+            let shown = self.agents_page(group, &query).await?;
+            let short = shown.len() < usize::try_from(size).unwrap_or(usize::MAX);
+            let new: Vec<Agent> =
+                shown.into_iter().filter(|it| !found.iter().any(|seen| seen.id() == it.id())).collect();
+            // Where pages are counted from 1, the first two are the same.
+            let repeated = new.is_empty() && page > 1;
+            found.extend(new);
+            if short || repeated {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn agents_page(&self, group: AgentGroupId, query: &[(&str, String)]) -> Result<Vec<Agent>, Error> {
         let path = ["agentGroups", &group.to_string(), "agents"];
-        let answer = self.account_call("listAgents", Method::GET, &path, &[], None).await?;
+        let answer = self.account_call("listAgents", Method::GET, &path, query, None).await?;
         Ok(objects(answer)?.into_iter().map(Agent::from_raw).collect())
     }
 

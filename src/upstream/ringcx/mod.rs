@@ -25,12 +25,19 @@ pub struct RingCx {
     transport: Arc<Transport>,
     account_id: Arc<str>,
     extension_source: ExtensionSource,
+    list_page_size: Option<u32>,
 }
 
 impl RingCx {
     /// The sub-account `account_id` behind `transport`.
     pub fn new(transport: Arc<Transport>, account_id: &str, extension_source: ExtensionSource) -> Self {
-        Self { transport, account_id: account_id.into(), extension_source }
+        Self { transport, account_id: account_id.into(), extension_source, list_page_size: None }
+    }
+
+    /// Reads lists of agents in pages of this size, for accounts whose lists are cut off.
+    #[must_use]
+    pub fn with_pages(self, list_page_size: Option<u32>) -> Self {
+        Self { list_page_size, ..self }
     }
 
     /// Calls a minute that may be made with these credentials, as configured or as learned from RingCX.

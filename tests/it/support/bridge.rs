@@ -34,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) policy: Value,
     pub(crate) groups: Value,
     pub(crate) settle: Duration,
+    pub(crate) max_writes: usize,
     /// Calls a minute of the bridge.
     pub(crate) rate: u32,
     pub(crate) cursor_timeout: Duration,
@@ -48,7 +49,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            profile: Profile::Friendly,
+            profile: usual_profile(),
             seed: Seed::demo(),
             knobs: Vec::new(),
             compatibility: Compatibility::Generic,
@@ -56,6 +57,7 @@ impl Default for Setup {
             groups: json!([]),
             settle: Duration::from_secs(5),
             rate: 100_000,
+            max_writes: server::Settings::default().max_writes,
             cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
             met: true,
@@ -63,6 +65,12 @@ impl Default for Setup {
             tls: None,
         }
     }
+}
+
+/// The dialect of RingCX where a test does not choose one: `scripts/check` runs the suite once with each.
+fn usual_profile() -> Profile {
+    let named = std::env::var("RINGCX_SCIM_TEST_PROFILE");
+    named.map_or(Profile::Friendly, |name| name.parse().unwrap())
 }
 
 /// An answer of the bridge.
@@ -103,8 +111,7 @@ impl TestBridge {
         let seed = setup.seed.clone();
         let options = Options { knobs, seed: seed.clone(), ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
-        let clock = Clock::system();
-        let ids = Ids::system();
+        let (clock, ids) = (Clock::system(), Ids::system());
         let store = Store::open(&store::Settings::at(&setup.store_url)).await.unwrap();
         let tenant = tenant(&setup, &seed, &simulator.url(), &clock);
         let id: TenantId = "default".parse().unwrap();
@@ -123,6 +130,7 @@ impl TestBridge {
             settle_timeout: format!("{}ms", setup.settle.as_millis()).parse().unwrap(),
             cursor_timeout: format!("{}ms", setup.cursor_timeout.as_millis()).parse().unwrap(),
             tls_cert,
+            max_writes: setup.max_writes,
             tls_key,
             ..Default::default()
         };

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Req;
 use super::groups::is_ours;
 use crate::answer::Answer;
+use crate::knobs::Knobs;
 use crate::world::{ASSOCIATIONS, Agent, World};
 
 /// What a list shows of an agent.
@@ -78,7 +79,19 @@ pub(crate) fn list(world: &mut World, req: &Req) -> Answer {
     if !is_ours(world, req) || !world.groups.contains_key(&req.id("agentGroupId")) {
         return Answer::not_found();
     }
-    Answer::ok(&in_group(world, req).iter().map(|(id, agent)| basic(world, *id, agent)).collect())
+    let found = in_group(world, req);
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<usize>().ok());
+    let cap = usize::try_from(Knobs::number(&world.knobs.max_rows_cap)).unwrap_or_default();
+    let (first, most) = match (cap, number(req.query("maxRows"))) {
+        (0, None) => (0, usize::MAX),
+        (cap, asked) => {
+            let rows = asked.unwrap_or(usize::MAX).min(if cap == 0 { usize::MAX } else { cap });
+            let base = usize::try_from(Knobs::number(&world.knobs.page_base)).unwrap_or_default();
+            (number(req.query("page")).unwrap_or(base).saturating_sub(base).saturating_mul(rows), rows)
+        }
+    };
+    let page = found.iter().skip(first).take(most);
+    Answer::ok(&page.map(|(id, agent)| basic(world, *id, agent)).collect())
 }
 
 pub(crate) fn integration(world: &mut World, req: &Req) -> Answer {
@@ -99,9 +112,13 @@ fn known(world: &World, req: &Req) -> Option<(i64, Agent)> {
 }
 
 pub(crate) fn get(world: &mut World, req: &Req) -> Answer {
-    match known(world, req) {
-        Some((id, agent)) => Answer::ok(&detail(world, id, &agent)),
-        None => Answer::not_found(),
+    let now = world.now();
+    let stale =
+        world.stale.get(&req.id("agentId")).filter(|(until, _)| now < *until).map(|(_, old)| old.clone());
+    match (known(world, req), stale) {
+        (Some((id, _)), Some(old)) => Answer::ok(&detail(world, id, &old)),
+        (Some((id, agent)), None) => Answer::ok(&detail(world, id, &agent)),
+        (None, _) => Answer::not_found(),
     }
 }
 
@@ -272,6 +289,10 @@ pub(crate) fn update_many(world: &mut World, req: &Req) -> Answer {
     };
     let moves = world.knobs.move_mode == "bulk";
     let mut shown = Vec::new();
+    if world.knobs.bulk_put == "replace_membership" {
+        let named: Vec<i64> = items.iter().filter_map(|item| item.get("agentId").and_then(number)).collect();
+        world.agents.retain(|id, agent| agent.group != target || named.contains(id));
+    }
     for body in items.iter().filter_map(Value::as_object) {
         let id = body.get("agentId").and_then(number).unwrap_or(-1);
         let here =
@@ -332,6 +353,10 @@ fn put(
             return Err(Answer::invalid("agentGroup", "does not exist"));
         }
         agent.group = group;
+    }
+    let delay = i64::try_from(Knobs::number(&world.knobs.visibility_delay_ms)).unwrap_or_default();
+    if delay > 0 {
+        world.stale.insert(id, (world.now() + delay, old.clone()));
     }
     world.agents.insert(id, agent.clone());
     world.record("UPDATE", "Agent", id);
