@@ -13,6 +13,7 @@ mod bulk;
 mod commands;
 mod concurrency;
 mod contract;
+mod controller;
 mod corpora;
 mod crash;
 mod details;

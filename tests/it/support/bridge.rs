@@ -299,6 +299,7 @@ fn times(setup: &Setup) -> Times {
         longest_pause: Duration::from_millis(200),
         debounce: Duration::ZERO,
         feed_lag: Duration::ZERO,
+        drain: Duration::from_millis(200),
         ..Times::default()
     }
 }
