@@ -17,5 +17,5 @@ pub use budget::{BoxFuture, Budget, Line, LocalBudget, Place};
 pub use error::{Error, Next};
 pub use model::Lane;
 pub use ringcx::{Calls, RingCx};
-pub use settings::{ExtensionSource, PlatformSettings, RingCxSettings};
+pub use settings::{ExchangeParams, ExtensionSource, PlatformSettings, RingCxSettings};
 pub use transport::Transport;

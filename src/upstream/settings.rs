@@ -32,9 +32,23 @@ pub struct RingCxSettings {
     /// Token exchanges a minute: RingCX allows 5.
     #[serde(default = "RingCxSettings::default_auth_rate")]
     pub auth_per_minute: u32,
+    /// Where the exchange of tokens has its parameters. Default `body`: what stands in a query ends up in logs.
+    #[serde(default)]
+    pub exchange_params: ExchangeParams,
     /// Where the list of RingCentral extensions comes from. Default `platform`, without RingCentral settings `ringcx`.
     #[serde(default)]
     pub extension_source: Option<ExtensionSource>,
+}
+
+/// Where the exchange of tokens has its parameters; RingCX's guide says one thing, its interface description the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExchangeParams {
+    /// In the form.
+    #[default]
+    Body,
+    /// In the query.
+    Query,
 }
 
 /// Where the list of extensions comes from.

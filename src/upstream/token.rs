@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::budget::Budget;
 use super::error::Error;
 use super::platform::oauth;
-use super::settings::{PlatformSettings, RingCxSettings};
+use super::settings::{ExchangeParams, PlatformSettings, RingCxSettings};
 use super::transport::Wire;
 use crate::clock::Clock;
 
@@ -46,6 +46,7 @@ pub(super) struct Tokens {
     base_url: String,
     clock: Clock,
     per_minute: u32,
+    params: ExchangeParams,
     budget: Arc<dyn Budget>,
     held: Mutex<Held>,
 }
@@ -75,6 +76,7 @@ impl Tokens {
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             clock,
             per_minute: settings.auth_per_minute,
+            params: settings.exchange_params,
             budget,
             held: Mutex::default(),
         }
@@ -132,7 +134,7 @@ impl Tokens {
             held.refresh = None;
             let form = [("refresh_token", refresh.expose_secret()), ("rcTokenType", "Bearer")];
             let url = format!("{}/api/auth/token/refresh", self.base_url);
-            match wire.form("refreshToken", &url, &form).await {
+            match self.present(wire, "refreshToken", &url, &form).await {
                 Ok(answer) => return self.keep(held, &answer),
                 // RingCX has forgotten the refresh token: start again with the JWT.
                 Err(
@@ -153,12 +155,30 @@ impl Tokens {
             self.count().await?;
             // Secrets go into the body: a query string ends up in logs.
             let form = [("rcAccessToken", token.expose_secret()), ("rcTokenType", "Bearer")];
-            match wire.form("exchangeToken", &url, &form).await {
+            match self.present(wire, "exchangeToken", &url, &form).await {
                 Err(Error::Unauthorized(_)) if !fresh => {}
                 answer => return self.keep(held, &answer?),
             }
         }
         Err(Error::Unauthorized("RingCX refused the RingCentral token".to_owned()))
+    }
+
+    /// Sends the parameters where this RingCX wants them.
+    async fn present(
+        &self,
+        wire: &Wire,
+        operation: &'static str,
+        url: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Value, Error> {
+        match self.params {
+            ExchangeParams::Body => wire.form(operation, url, form).await,
+            ExchangeParams::Query => {
+                let url = reqwest::Url::parse_with_params(url, form);
+                let url = url.map_err(|error| Error::store(format!("ringcx.base_url: {error}")))?;
+                wire.form(operation, url.as_str(), &[]).await
+            }
+        }
     }
 
     async fn platform(

@@ -235,3 +235,57 @@ async fn a_process_that_stops_hands_its_work_over() {
     );
     assert_eq!(bridge.ringcx.count("createAgent"), 1);
 }
+
+/// Every answer to every open question that the bridge must live with by itself; the others have a setting and a test of
+/// their own.
+const READINGS: [(&str, &[&str]); 33] = [
+    ("exchange_params", &["both", "body"]),
+    ("token_ttl_s", &["2", "300"]),
+    ("refresh_reuse", &["reject", "accept"]),
+    ("refresh_ttl_s", &["0", "86400"]),
+    ("refresh_counts_as_auth", &["yes", "no"]),
+    ("unauthorized_body", &["text", "json", "empty"]),
+    ("put_mode", &["merge", "replace"]),
+    ("password_echo", &["mask", "absent", "real"]),
+    ("put_masked_password", &["ignored", "literal"]),
+    ("move_mode", &["body_agentgroup_id", "body_groupid", "path"]),
+    ("group_path_check", &["strict", "ignored"]),
+    ("bulk_put", &["atomic", "per_item", "replace_membership", "501"]),
+    ("username_rewrite", &["never", "linked_only", "always"]),
+    ("username_update", &["allow", "ignore", "reject400"]),
+    ("password_required", &["yes", "unless_linked", "no"]),
+    ("active_field", &["isActive", "active", "both_must_match"]),
+    ("delete_mode", &["hard", "soft_keeps_username"]),
+    ("list_fields", &["basic", "docs", "full"]),
+    ("list_includes_inactive", &["yes", "no"]),
+    ("group_name_unique", &["yes", "no"]),
+    ("roles_shape", &["objects", "strings"]),
+    ("getroles_shape", &["objects", "strings"]),
+    ("put_without_roles", &["keep", "clear"]),
+    ("role_add_existing", &["true", "409"]),
+    ("role_remove_missing", &["true", "false", "404"]),
+    ("create_user_status", &["200", "201_body", "201_empty"]),
+    ("assign_mode", &["add", "replace"]),
+    ("assign_existing", &["true", "409"]),
+    ("agent_conflict", &["409", "400_validation", "500"]),
+    ("ids", &["number", "string"]),
+    ("require_body_group", &["no", "yes"]),
+    ("delete_missing", &["404", "false", "403"]),
+    ("null_put_clears", &["yes", "no"]),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_life_works_in_every_reading() {
+    for (knob, values) in READINGS {
+        for value in values {
+            let policy = json!({
+                "default_agent_group": "Default", "password_on_put": "omit", "on_delete": "delete",
+                "auto_create_agent_groups": true, "allowed_roles": ["REPORT_ADMINISTRATIVE_USER"],
+                "allowed_rights_docs": [4711],
+            });
+            let bridge =
+                TestBridge::start(Setup { policy, knobs: vec![(knob, value)], ..Setup::default() }).await;
+            a_life(&bridge, &format!("{knob} = {value}")).await;
+        }
+    }
+}

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ringcx_scim::clock::Clock;
 use ringcx_scim::upstream::model::AgentGroupId;
-use ringcx_scim::upstream::{ExtensionSource, Lane, LocalBudget, RingCx, RingCxSettings, Transport};
+use ringcx_scim::upstream::{
+    ExtensionSource, Lane, LocalBudget, PlatformSettings, RingCx, RingCxSettings, Transport,
+};
 use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
 use serde_json::{Value, json};
 
@@ -101,6 +103,29 @@ fn way_to(simulator: &Simulator, seed: &Seed) -> RingCx {
     let transport =
         Transport::new(&ringcx, None, Arc::new(LocalBudget::new(100_000)), Clock::system()).unwrap();
     RingCx::new(Arc::new(transport), &seed.account_id, ExtensionSource::Off)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_exchanged_by_form_or_by_query() {
+    for (knob, setting) in [("both", "body"), ("body", "body"), ("both", "query"), ("query", "query")] {
+        let mut knobs = Knobs::profile(Profile::Friendly);
+        knobs.set("exchange_params", knob).unwrap();
+        let seed = Seed::demo();
+        let options = Options { knobs, seed: seed.clone(), ..Options::default() };
+        let simulator = Simulator::start(options).await.unwrap();
+        let ringcx: RingCxSettings = serde_json::from_value(json!({
+            "base_url": simulator.url(), "account_id": seed.account_id, "exchange_params": setting,
+        }))
+        .unwrap();
+        let platform: PlatformSettings = serde_json::from_value(json!({
+            "base_url": simulator.url(), "client_id": seed.client.0, "client_secret": seed.client.1, "jwt": seed.jwt,
+        }))
+        .unwrap();
+        let budget = Arc::new(LocalBudget::new(1000));
+        let transport = Transport::new(&ringcx, Some(&platform), budget, Clock::system()).unwrap();
+        let way = RingCx::new(Arc::new(transport), &seed.account_id, ExtensionSource::Off);
+        assert!(way.calls(Lane::Update, None).agent_groups().await.is_ok(), "{knob} {setting}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
