@@ -110,16 +110,36 @@ resource_id!(
 /// Who asked for a change: kept with the intent and in the audit record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// The id of the bearer token, or the name of the command; never the token.
+    /// The id of the bearer token; never the token. Another one after a rotation.
     pub credential: String,
+    /// Who that is, the same across rotations: `token:` and its name, `issuer:` and its name, `cli:` and the operator, `bridge`.
+    pub name: String,
     /// The request id that the caller was told.
     pub request_id: String,
+    /// The request id that the caller brought along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_request_id: Option<String>,
 }
 
 impl Actor {
     /// The bridge itself, where nobody's request is behind a change.
     pub fn bridge() -> Self {
-        Self { credential: "bridge".to_owned(), request_id: String::new() }
+        Self::new("bridge", "bridge", "")
+    }
+
+    /// The operator of a command, by the name that the system knows them by; `run` names this run of the command.
+    pub fn operator(user: &str, run: &str) -> Self {
+        Self::new("cli", &format!("cli:{user}"), run)
+    }
+
+    /// Whoever shows the credential and is known by `name`, in one request.
+    pub fn new(credential: &str, name: &str, request_id: &str) -> Self {
+        Self {
+            credential: credential.to_owned(),
+            name: name.to_owned(),
+            request_id: request_id.to_owned(),
+            client_request_id: None,
+        }
     }
 }
 

@@ -78,8 +78,7 @@ fn rejoin(
     let unfinished = matches!(person.state, Provisioning::Pending | Provisioning::Error)
         && last.as_ref().is_some_and(|it| it.outcome != Some(revisions::Outcome::Settled));
     // Within one bulk request the same name twice is a mistake, not a second try.
-    let second_try =
-        |it: &revisions::Revision| it.by.credential == by.credential && it.by.request_id != by.request_id;
+    let second_try = |it: &revisions::Revision| it.by.name == by.name && it.by.request_id != by.request_id;
     let Some(last) = last.filter(|it| unfinished && second_try(it)) else {
         let inactive = if parse(&person.body).is_ok_and(|user| report::shows_active(&user)) {
             ""

@@ -27,6 +27,8 @@ pub(super) struct Case<'a> {
     pub(super) person: PersonId,
     /// On whose behalf.
     pub(super) by: Actor,
+    /// All requests that this work carries out.
+    pub(super) also: Vec<String>,
     /// The accounts of the person; stored after each step that changes it.
     pub(super) link: Link,
     /// What RingCX showed last.
@@ -135,16 +137,11 @@ impl Case<'_> {
 
     /// The end of a call, to be written together with what it has made.
     fn closing(&self, entry: Entry, outcome: &'static str) -> Closing {
-        let record = audit::Record {
-            id: self.ids.next().to_string(),
-            at: self.clock.now(),
-            credential: self.by.credential.clone(),
-            request_id: self.by.request_id.clone(),
-            person: Some(self.person.clone()),
-            group: None,
-            action: entry.operation,
-            detail: json!({"call": entry.intent, "outcome": outcome}).to_string(),
-        };
+        let detail = json!({"call": entry.intent, "outcome": outcome});
+        let record =
+            audit::Record::new(&self.ids.next(), self.clock.now(), &self.by, &entry.operation, &detail)
+                .about(&self.person)
+                .also(self.also.iter().cloned());
         Closing { id: entry.id, outcome, now: self.clock.now(), record }
     }
 

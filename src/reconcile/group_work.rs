@@ -8,7 +8,7 @@ use super::work::Worked;
 use super::{Reconciler, Tenant};
 use crate::domain::desired::group_named;
 use crate::domain::person::group_keys;
-use crate::domain::{GroupId, PersonId};
+use crate::domain::{Actor, GroupId, PersonId};
 use crate::store::{self, groups, jobs, journal, members};
 use crate::upstream::model::{AgentGroup, AgentGroupId};
 use crate::upstream::{self, Lane};
@@ -31,11 +31,12 @@ impl Reconciler {
             Ok(None) => self.finish_job(job).await,
             Ok(Some((agent_group, ours))) => {
                 let (of, id, now) = (tenant.id.clone(), id.clone(), self.clock.now());
+                let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
                 self.store
                     .write(move |tx| {
                         groups::link(tx, &of, &id, agent_group.0, ours)?;
                         for member in members::ids(tx, &of, &id)? {
-                            jobs::enqueue(tx, &of, &PersonId::from(member), Lane::Move, now, now)?;
+                            jobs::enqueue_for(tx, &of, &PersonId::from(member), Lane::Move, (now, now), &by)?;
                         }
                         Ok::<_, store::Error>(())
                     })
@@ -87,7 +88,7 @@ impl Reconciler {
         let outcome = if made.is_ok() { "done" } else { "refused" };
         let record = self.record(
             &job.person,
-            None,
+            job.causes.last().cloned(),
             "createAgentGroup",
             &json!({"groupName": name, "outcome": outcome}),
         );

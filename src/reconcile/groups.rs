@@ -63,7 +63,7 @@ impl Reconciler {
         let tenant = self.tenant(tenant)?;
         let id = GroupId::from(self.ids.next());
         let record = self.group_record(&id, by, "create_group", &Value::Null);
-        let (of, now) = (Arc::clone(tenant), self.clock.now());
+        let (of, by, now) = (Arc::clone(tenant), by.clone(), self.clock.now());
         let written = self
             .store
             .write(move |tx| {
@@ -86,13 +86,13 @@ impl Reconciler {
                     && linked.is_none()
                     && !grant::is_spoken_for(&spoken_for, &of.policy, &of.mappings);
                 if makes_group {
-                    jobs::enqueue(tx, &of.id, &jobs::group_subject(&id), Lane::Create, now, now)?;
+                    jobs::enqueue_for(tx, &of.id, &jobs::group_subject(&id), Lane::Create, (now, now), &by)?;
                 }
                 let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
                 let detail =
                     json!({"displayName": keys.display_name, "added": moved.added, "skipped": moved.skipped});
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
-                enqueue(tx, &of, &membership(&id, &new, linked), &moved, now, now)?;
+                enqueue(tx, &of, &membership(&id, &new, linked), &moved, &by, (now, now))?;
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
             })
             .await?;
@@ -154,7 +154,7 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.group_record(id, by, "delete_group", &json!({}));
-        let (of, id, now) = (Arc::clone(tenant), id.clone(), self.clock.now());
+        let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
         self.store
             .write(move |tx| {
@@ -163,7 +163,7 @@ impl Reconciler {
                 let body = parse(&group)?;
                 let removed = members::clear(tx, &of.id, &id)?.into_iter().collect();
                 let moved = Moved { removed, ..Moved::default() };
-                enqueue(tx, &of, &standing(&group, &body), &moved, now, now)?;
+                enqueue(tx, &of, &standing(&group, &body), &moved, &by, (now, now))?;
                 for outer in members::leave_all(tx, &of.id, id.as_str())? {
                     groups::touch(tx, &of.id, &outer, now)?;
                 }
@@ -192,7 +192,8 @@ impl Reconciler {
     ) -> Result<GroupWritten, Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.group_record(id, by, action, &Value::Null);
-        let (of, id, now, debounce) = (Arc::clone(tenant), id.clone(), self.clock.now(), self.times.debounce);
+        let (of, by, id) = (Arc::clone(tenant), by.clone(), id.clone());
+        let (now, debounce) = (self.clock.now(), self.times.debounce);
         let if_match = if_match.map(str::to_owned);
         let written = self
             .store
@@ -224,8 +225,8 @@ impl Reconciler {
                 }
                 if changed {
                     groups::touch(tx, &of.id, &id, now)?;
-                    enqueue(tx, &of, &standing(&group, &base), &moved, now, now + debounce)?;
-                    enqueue_all_if_regranted(tx, &of, &group, &base, now)?;
+                    enqueue(tx, &of, &standing(&group, &base), &moved, &by, (now, now + debounce))?;
+                    enqueue_all_if_regranted(tx, &of, &group, &base, &by, now)?;
                 }
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
             })
@@ -235,16 +236,7 @@ impl Reconciler {
     }
 
     fn group_record(&self, id: &GroupId, by: &Actor, action: &str, detail: &Value) -> audit::Record {
-        audit::Record {
-            id: self.ids.next().to_string(),
-            at: self.clock.now(),
-            credential: by.credential.clone(),
-            request_id: by.request_id.clone(),
-            person: None,
-            group: Some(id.clone()),
-            action: action.to_owned(),
-            detail: detail.to_string(),
-        }
+        audit::Record::new(&self.ids.next(), self.clock.now(), by, action, detail).about_group(id)
     }
 }
 
@@ -340,6 +332,7 @@ fn enqueue_all_if_regranted(
     tenant: &Tenant,
     before: &groups::Group,
     base: &Resource,
+    by: &Actor,
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
     let Some(after) = groups::get(tx, &tenant.id, &before.id)? else { return Ok(()) };
@@ -348,7 +341,7 @@ fn enqueue_all_if_regranted(
         return Ok(());
     }
     for member in members::ids(tx, &tenant.id, &before.id)? {
-        jobs::enqueue(tx, &tenant.id, &PersonId::from(member), Lane::Revoke, now, now)?;
+        jobs::enqueue_for(tx, &tenant.id, &PersonId::from(member), Lane::Revoke, (now, now), by)?;
     }
     Ok(())
 }
@@ -365,8 +358,8 @@ fn enqueue(
     tenant: &Tenant,
     group: &Membership,
     moved: &Moved,
-    now: jiff::Timestamp,
-    later: jiff::Timestamp,
+    by: &Actor,
+    (now, later): (jiff::Timestamp, jiff::Timestamp),
 ) -> Result<(), Error> {
     let grants = gives(tenant, group);
     // Before first contact nobody can say what a name means, so everybody is looked at then.
@@ -376,14 +369,14 @@ fn enqueue(
     let gives_power = !grants.roles.is_empty() || !grants.rights_docs.is_empty();
     for id in &moved.removed {
         let (lane, due) = if gives_power { (Lane::Revoke, now) } else { (Lane::Move, later) };
-        jobs::enqueue(tx, &tenant.id, &PersonId::from(id.as_str()), lane, due, now)?;
+        jobs::enqueue_for(tx, &tenant.id, &PersonId::from(id.as_str()), lane, (due, now), by)?;
     }
     for id in &moved.added {
         let person = PersonId::from(id.as_str());
         // Whoever waits for a group is created at once; a move waits a little for more of them.
         let held = crate::store::links::get(tx, &tenant.id, &person)?.is_none_or(|link| link.agent.is_none());
         let (lane, due) = if held { (Lane::Create, now) } else { (Lane::Move, later) };
-        jobs::enqueue(tx, &tenant.id, &person, lane, due, now)?;
+        jobs::enqueue_for(tx, &tenant.id, &person, lane, (due, now), by)?;
     }
     Ok(())
 }

@@ -145,16 +145,7 @@ impl Reconciler {
         detail: &serde_json::Value,
     ) -> audit::Record {
         let by = by.unwrap_or_else(Actor::bridge);
-        audit::Record {
-            id: self.ids.next().to_string(),
-            at: self.clock.now(),
-            credential: by.credential,
-            request_id: by.request_id,
-            person: Some(person.clone()),
-            group: None,
-            action: action.to_owned(),
-            detail: detail.to_string(),
-        }
+        audit::Record::new(&self.ids.next(), self.clock.now(), &by, action, detail).about(person)
     }
 }
 

@@ -148,6 +148,8 @@ impl Reconciler {
         let desired = wish(tenant, known, &user, loaded, deleted).map_err(Trouble::Refused)?;
 
         let lane = lane_of(&desired, &loaded.link, job.lane);
+        // The last write is the one whose state goes up; the others are in it.
+        let causes: Vec<&Actor> = job.causes.iter().chain(taken.iter().map(|it| &it.by)).collect();
         let mut case = Case {
             tenant,
             store: &self.store,
@@ -155,7 +157,8 @@ impl Reconciler {
             ids: &self.ids,
             known: Arc::clone(known),
             person: loaded.person.id.clone(),
-            by: taken.last().map_or_else(Actor::bridge, |it| it.by.clone()),
+            by: causes.last().map_or_else(Actor::bridge, |it| (*it).clone()),
+            also: causes.iter().map(|it| it.request_id.clone()).collect(),
             link: loaded.link.clone(),
             seen: Observed::default(),
             calls: tenant.ringcx.calls(lane, None),
@@ -203,7 +206,9 @@ impl Reconciler {
         let held = job.clone();
         let now = self.store.read(move |tx| jobs::get(tx, &held.tenant, &held.person)).await?;
         match now {
-            Some(now) if now.fence == job.fence => {
+            Some(mut now) if now.fence == job.fence => {
+                // Those whose wishes were just carried out have nothing to do with what comes.
+                now.causes.drain(..job.causes.len().min(now.causes.len()));
                 *job = now;
                 Ok(Worked::Again)
             }

@@ -39,6 +39,20 @@ pub(super) struct Caller {
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
+/// The id that the client gave its request, as far as it is one.
+#[derive(Clone, Debug)]
+pub(super) struct ClientRequestId(pub(super) String);
+
+impl ClientRequestId {
+    /// From `X-Request-Id`, or `client-request-id`, which Microsoft's clients send.
+    pub(super) fn of(headers: &axum::http::HeaderMap) -> Option<Self> {
+        let given = ["x-request-id", "client-request-id"].iter().find_map(|name| headers.get(*name))?;
+        let text = given.to_str().ok()?.trim();
+        let is_id = |c: char| c.is_ascii_alphanumeric() || "-_.:+/=".contains(c);
+        ((1..=128).contains(&text.len()) && text.chars().all(is_id)).then(|| Self(text.to_owned()))
+    }
+}
+
 /// The path of this request was put right before it was routed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Straightened;
@@ -84,7 +98,15 @@ impl FromRequestParts<App> for Caller {
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let base = format!("{}{base}", app.public_url);
-        let actor = Actor { credential: token.id, request_id };
+        let name = if token.id.starts_with(issued::OF_ISSUER) {
+            token.id.clone()
+        } else {
+            format!("token:{}", token.name)
+        };
+        let actor = Actor {
+            client_request_id: parts.extensions.get::<ClientRequestId>().map(|id| id.0.clone()),
+            ..Actor::new(&token.id, &name, &request_id)
+        };
         Ok(Self { tenant: token.tenant, base, rules, actor, person: token.person })
     }
 }

@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::auth::{Caller, RequestId, Straightened, no_route, tenant_of};
+use super::auth::{Caller, ClientRequestId, RequestId, Straightened, no_route, tenant_of};
 use super::{
     App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, oauth, openapi, query, users,
 };
@@ -149,6 +149,9 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
         .filter(|tenant| app.tenants.contains_key(tenant))
         .map_or_else(String::new, String::from);
     request.extensions_mut().insert(RequestId(id.clone()));
+    if let Some(id) = ClientRequestId::of(request.headers()) {
+        request.extensions_mut().insert(id);
+    }
     let answered = tokio::time::timeout(LATEST, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| {
         Error::unavailable(

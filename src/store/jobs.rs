@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Error, Row, Tx, Val};
-use crate::domain::{GroupId, PersonId, TenantId};
+use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::upstream::model::Lane;
 
 /// What `last_error` says when the budget of calls is used up.
@@ -38,6 +38,8 @@ pub struct Job {
     pub last_error: Option<String>,
     /// Since when it waits for a person; nobody works on it then.
     pub parked: Option<Timestamp>,
+    /// Who asked for it, oldest first, where that does not stand in a revision: writers of groups, operators.
+    pub causes: Vec<Actor>,
 }
 
 impl Job {
@@ -52,7 +54,8 @@ pub fn group_subject(group: &GroupId) -> PersonId {
     PersonId::from(format!("{GROUP}{group}"))
 }
 
-const COLUMNS: &str = "tenant, person_id, lane, due_at, attempts, generation, fence, last_error, parked_at";
+const COLUMNS: &str =
+    "tenant, person_id, lane, due_at, attempts, generation, fence, last_error, parked_at, causes";
 
 fn read(row: &Row<'_>) -> Result<Job, Error> {
     let tenant = row.text(0)?;
@@ -66,12 +69,16 @@ fn read(row: &Row<'_>) -> Result<Job, Error> {
         fence: row.int(6)?,
         last_error: row.opt_text(7)?,
         parked: row.opt_time(8)?,
+        causes: row
+            .opt_text(9)?
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|it| serde_json::from_str(it).ok())
+            .collect(),
     })
 }
 
 /// Makes a job, or joins the one that waits: the higher lane and the earlier time win.
-///
-/// The fence begins with the time, so that a holder from an earlier life of the row never has the number of a later one.
 pub fn enqueue(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
@@ -80,14 +87,42 @@ pub fn enqueue(
     due: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
+    insert(tx, tenant, person, lane, (due, now), "")
+}
+
+/// The same for work that no revision speaks for: what comes of it is recorded under the request of `by`.
+pub fn enqueue_for(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    lane: Lane,
+    (due, now): (Timestamp, Timestamp),
+    by: &Actor,
+) -> Result<(), Error> {
+    let cause = serde_json::to_string(by).unwrap_or_default() + "\n";
+    insert(tx, tenant, person, lane, (due, now), &cause)
+}
+
+/// The fence begins with the time, so that a holder from an earlier life of the row never has the number of a later one. Causes
+/// beyond any use are not kept.
+fn insert(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    lane: Lane,
+    (due, now): (Timestamp, Timestamp),
+    cause: &str,
+) -> Result<(), Error> {
     tx.exec(
-        "INSERT INTO jobs (tenant, person_id, lane, due_at, attempts, generation, lease_until, fence, created_at)
-         VALUES ($1, $2, $3, $4, 0, 1, 0, $5, $5)
+        "INSERT INTO jobs (tenant, person_id, lane, due_at, attempts, generation, lease_until, fence, created_at, causes)
+         VALUES ($1, $2, $3, $4, 0, 1, 0, $5, $5, $6)
          ON CONFLICT (tenant, person_id) DO UPDATE SET
              lane = CASE WHEN excluded.lane < jobs.lane THEN excluded.lane ELSE jobs.lane END,
              due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END,
-             attempts = 0, parked_at = NULL, generation = jobs.generation + 1",
-        &[tenant.into(), person.into(), (lane as i64).into(), due.into(), now.into()],
+             attempts = 0, parked_at = NULL, generation = jobs.generation + 1,
+             causes = CASE WHEN LENGTH(COALESCE(jobs.causes, '')) > 10000 THEN jobs.causes
+                      ELSE COALESCE(jobs.causes, '') || excluded.causes END",
+        &[tenant.into(), person.into(), (lane as i64).into(), due.into(), now.into(), cause.into()],
     )
     .map(drop)
 }

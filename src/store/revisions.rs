@@ -86,17 +86,19 @@ pub struct NewRevision<'a> {
     pub now: Timestamp,
 }
 
-const COLUMNS: &str = "seq, kind, change, body, credential, request_id, created_at, outcome, detail";
+const COLUMNS: &str = "seq, kind, change, body, credential, request_id, created_at, outcome, detail, actor";
 
 fn read(row: &Row<'_>) -> Result<Revision, Error> {
     let kind = row.text(1)?;
     let kind = Kind::ALL.into_iter().find(|it| it.as_str() == kind);
+    let (credential, request_id) = (row.text(4)?, row.text(5)?);
+    let name = row.opt_text(9)?.unwrap_or_else(|| credential.clone());
     Ok(Revision {
         seq: row.int(0)?,
         kind: kind.ok_or_else(|| Error::Corrupt("the kind of a revision".to_owned()))?,
         change: row.text(2)?,
         body: row.text(3)?,
-        by: Actor { credential: row.text(4)?, request_id: row.text(5)? },
+        by: Actor::new(&credential, &name, &request_id),
         created: row.time(6)?,
         outcome: match row.opt_text(7)?.as_deref() {
             None => None,
@@ -121,8 +123,8 @@ pub fn append(
     )?;
     let seq = last.unwrap_or(0) + 1;
     tx.exec(
-        "INSERT INTO revisions (tenant, person_id, seq, kind, change, body, credential, request_id, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO revisions (tenant, person_id, seq, kind, change, body, credential, request_id, created_at, actor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             tenant.into(),
             person.into(),
@@ -133,6 +135,7 @@ pub fn append(
             (&new.by.credential).into(),
             (&new.by.request_id).into(),
             new.now.into(),
+            (&new.by.name).into(),
         ],
     )?;
     Ok(seq)

@@ -134,11 +134,11 @@ fn the_environment_can_say_it_all() {
         ("BRIDGE__TENANT__DEFAULT__RINGCENTRAL__JWT_FILE", secret.to_str().unwrap()),
     ];
     let (code, out, error) = texts(&run(&["migrate"], &environment));
-    assert_eq!(
-        (code, out.trim()),
-        (0, "applied 0001_init\napplied 0002_tokens\napplied 0003_parked"),
-        "{error}"
-    );
+    let numbers =
+        out.lines().filter_map(|line| line.strip_prefix("applied ")?.get(..4)?.parse::<usize>().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    assert_eq!((code, numbers.len()), (0, out.lines().count()), "{out} {error}");
+    assert_eq!(numbers, (1..=out.lines().count()).collect::<Vec<_>>());
     assert_eq!(texts(&run(&["migrate"], &environment)).1.trim(), "the tables are up to date");
 }
 

@@ -220,7 +220,7 @@ async fn revisions_of_one_person_are_numbered_without_gaps(scratch: Scratch) {
             tokio::spawn(async move {
                 let append = store.write(move |tx| {
                     people::lock(tx, &tenant(), &id)?;
-                    let by = Actor { credential: "c".to_owned(), request_id: "r".to_owned() };
+                    let by = Actor::new("c", "c", "r");
                     let new = revisions::NewRevision {
                         kind: revisions::Kind::Patch,
                         change: &json!({}),
@@ -298,16 +298,10 @@ async fn a_lease_has_one_owner(scratch: Scratch) {
 async fn an_edited_audit_record_is_named(scratch: Scratch) {
     let fill = |tx: &mut super::super::Tx<'_>| {
         (0..20).try_for_each(|n| {
-            let record = audit::Record {
-                id: format!("{n:03}"),
-                at: at(n),
-                credential: "c".to_owned(),
-                request_id: "r".to_owned(),
-                person: Some(person_id(1)),
-                group: None,
-                action: "person.create".to_owned(),
-                detail: json!({ "n": n }).to_string(),
-            };
+            let by = Actor::new("c", "token:c", "r");
+            let record =
+                audit::Record::new(&format!("{n:03}"), at(n), &by, "person.create", &json!({ "n": n }));
+            let record = record.about(&person_id(1)).also((n % 2 == 1).then(|| "s".to_owned()));
             audit::append(tx, &tenant(), &record)
         })
     };
