@@ -22,13 +22,14 @@ use crate::domain::policy::AgentDefaults;
 use crate::domain::{GroupMapping, Policy, TenantId};
 use crate::scim::Compatibility;
 use crate::server::issuer::Issuer;
-use crate::upstream::{PlatformSettings, RingCxSettings, Transport};
+use crate::upstream::{AlertSettings, PlatformSettings, RingCxSettings, Transport};
 use crate::{server, store};
 use tree::{Node, Origin};
 
 /// The keys that may also be given as `KEY_file`, the name of a file with the value; `*` is any tenant.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "store.url",
+    "alert.webhook",
     "tenant.*.ringcx.api_token",
     "tenant.*.ringcentral.client_secret",
     "tenant.*.ringcentral.jwt",
@@ -46,6 +47,9 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSettings,
+    /// Who is told when something needs a person.
+    #[serde(default)]
+    pub alert: AlertSettings,
     /// The tenants, each with a SCIM base URL and a RingCX account of its own.
     #[serde(default)]
     pub tenant: BTreeMap<TenantId, TenantConfig>,
@@ -210,6 +214,7 @@ impl Config {
         let mut found = Vec::new();
         collect(&mut found, &["server"], self.server.check());
         collect(&mut found, &["store"], self.store.check());
+        collect(&mut found, &["alert"], self.alert.check());
         if let Some(filter) = &self.log.filter
             && let Err(error) = tracing_subscriber::EnvFilter::try_new(filter)
         {

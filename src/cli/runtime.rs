@@ -17,7 +17,7 @@ use crate::scim::Rules;
 use crate::server::issuer::Keys;
 use crate::server::{self, App, Parts};
 use crate::store::Store;
-use crate::upstream::{Budget, ExtensionSource, RingCx, Transport};
+use crate::upstream::{Budget, ExtensionSource, RingCx, Transport, Webhook};
 
 /// A running server with its worker.
 pub struct Bridge {
@@ -50,7 +50,9 @@ impl Bridge {
 
         let times = times(&config);
         let (tenants, rules) = tenants(&config, &store, &clock)?;
-        let reconciler = Reconciler::new(store.clone(), tenants, clock.clone(), ids.clone(), times);
+        let webhook = Webhook::new(&config.alert).map_err(|why| anyhow!("alert.webhook: {why}"))?;
+        let reconciler =
+            Reconciler::new(store.clone(), tenants, clock.clone(), ids.clone(), times).with_webhook(webhook);
         let app = App::new(Parts {
             store: store.clone(),
             reconciler: reconciler.clone(),

@@ -52,6 +52,7 @@ fn the_example_holds_every_key_and_its_samples_are_valid() {
         (vec!["server"], keys_of::<server::Settings>()),
         (vec!["store"], keys_of::<store::Settings>()),
         (vec!["log"], keys_of::<LogSettings>()),
+        (vec!["alert"], keys_of::<AlertSettings>()),
         (tenant.to_vec(), keys_of::<TenantConfig>()),
         ([&tenant[..], &["ringcx"]].concat(), keys_of::<RingCxSettings>()),
         ([&tenant[..], &["ringcentral"]].concat(), keys_of::<PlatformSettings>()),

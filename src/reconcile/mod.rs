@@ -8,6 +8,7 @@
 mod accept;
 mod admin_steps;
 mod agent_steps;
+pub mod alert;
 mod budget;
 mod case;
 mod contact;
@@ -51,6 +52,7 @@ use crate::domain::TenantId;
 use crate::domain::offer::{self, Offer};
 use crate::scim::{self, schema::ResourceType};
 use crate::store::{self, Store};
+use crate::upstream::Webhook;
 
 /// Brings people in line: now, for a request that waits ([`Reconciler::create`] and its kin), and for ever
 /// ([`Reconciler::run`]). Cheap to clone.
@@ -68,6 +70,8 @@ pub struct Reconciler {
     tasks: TaskTracker,
     /// Says that running work is to stop where it stands.
     abandon: CancellationToken,
+    /// Where alerts go.
+    webhook: Option<Webhook>,
 }
 
 /// The lengths of time that the controller works with; tests shrink them.
@@ -146,6 +150,7 @@ impl Reconciler {
             bell: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
             abandon: CancellationToken::new(),
+            webhook: None,
         }
     }
 

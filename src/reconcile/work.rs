@@ -12,7 +12,7 @@ use super::Reconciler;
 use super::case::Case;
 use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
-use super::{digest, report};
+use super::{alert, digest, report};
 use crate::domain::desired::{self, Desired, Standing};
 use crate::domain::grant::Membership;
 use crate::domain::link::Link;
@@ -109,6 +109,11 @@ impl Reconciler {
                     let error = scim::Error::new(503, why.clone());
                     report::show_error(tx, &job.tenant, &loaded.person, &loaded.link, &error, now)?;
                 }
+                let text = format!(
+                    "Work on {} waits for a person to decide; see its lastError, then `ringcx-scim tenant release`.",
+                    job.person
+                );
+                alert::raise(tx, &job.tenant, alert::Kind::ParkedJob, job.person.as_str(), &text, now)?;
                 jobs::park(tx, &job, &why, now)
             })
             .await?;

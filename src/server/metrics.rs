@@ -6,8 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use super::App;
-use crate::store::jobs;
+use super::{App, stored};
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -30,25 +29,7 @@ pub(super) async fn scrape(State(app): State<App>) -> String {
             text.extend(["ringcx_scim_quirks_total", &labels, &count.to_string(), "\n"]);
         }
     }
-    text.push_str("# TYPE ringcx_scim_jobs gauge\n");
-    for tenant in app.tenants.keys() {
-        let of = tenant.clone();
-        let lanes = app.store.read(move |tx| jobs::by_lane(tx, &of)).await.unwrap_or_default();
-        for (lane, all, parked) in lanes {
-            for (state, count) in [("waiting", all - parked), ("parked", parked)] {
-                let labels = [
-                    "{tenant=\"",
-                    tenant.as_str(),
-                    "\",lane=\"",
-                    lane.as_str(),
-                    "\",state=\"",
-                    state,
-                    "\"} ",
-                ];
-                text.extend(["ringcx_scim_jobs", &labels.concat(), &count.to_string(), "\n"]);
-            }
-        }
-    }
+    text.push_str(&stored::render(&app).await);
     text
 }
 

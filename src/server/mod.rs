@@ -24,6 +24,7 @@ mod query;
 mod router;
 mod serve;
 mod settings;
+mod stored;
 pub mod token;
 mod users;
 

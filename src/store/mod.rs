@@ -4,6 +4,7 @@
 //! (a file per table) is written once on top of it. A closure may run again, so it must not have side effects. This module
 //! knows tables and keys, no rules: those are in `domain` and `reconcile`.
 
+pub mod alerts;
 pub mod audit;
 pub mod budgets;
 pub mod facts;

@@ -1,7 +1,8 @@
 //! The clients of RingCX and of the RingCentral platform.
 //!
 //! No SCIM and no SQL. [`transport`] is the one place that sends: it gets the token, asks the [`Budget`], and gives every answer a
-//! meaning ([`Error`]). [`Calls`] are the typed operations, a file per family under `ringcx` and `platform`. Start there.
+//! meaning ([`Error`]). [`Calls`] are the typed operations, a file per family under `ringcx` and `platform`. Start there. The
+//! operator's [`Webhook`] is no part of RingCX, and shares nothing with the rest.
 
 mod budget;
 pub mod error;
@@ -12,6 +13,7 @@ mod ringcx;
 mod settings;
 mod token;
 mod transport;
+mod webhook;
 
 pub use budget::{BoxFuture, Budget, Line, LocalBudget, Place};
 pub use error::{Error, Next};
@@ -19,3 +21,4 @@ pub use model::Lane;
 pub use ringcx::{Calls, RingCx};
 pub use settings::{ExchangeParams, ExtensionSource, PlatformSettings, RingCxSettings};
 pub use transport::Transport;
+pub use webhook::{AlertSettings, Webhook};

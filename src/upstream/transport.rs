@@ -1,7 +1,7 @@
 //! The one place that sends: token, budget, retry, and the meaning of the answer.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub struct Transport {
     tokens: SharedTokens,
     budget: Arc<dyn Budget>,
     base: Url,
+    /// Whether the credential was refused the last time it was shown.
+    refused: AtomicBool,
 }
 
 /// One call, before it is sent.
@@ -67,7 +69,7 @@ impl Transport {
         let wire =
             Wire::new(ringcx.request_timeout.as_duration()).map_err(|error| format!("TLS: {error}"))?;
         let tokens = Tokens::new(ringcx, credential, Arc::clone(&budget), clock);
-        Ok(Self { wire, tokens: Arc::new(tokens), budget, base })
+        Ok(Self { wire, tokens: Arc::new(tokens), budget, base, refused: AtomicBool::new(false) })
     }
 
     /// The name of the budget of these credentials: tenants with the same one share a [`Transport`].
@@ -82,6 +84,21 @@ impl Transport {
 
     /// Sends a call and gives its answer a meaning. Reads are tried again; changes never, except after a refused token.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Value, Error> {
+        let answer = self.insist(call).await;
+        match &answer {
+            Ok(_) => self.refused.store(false, Ordering::Relaxed),
+            Err(Error::Unauthorized(_)) => self.refused.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// Whether the credential was refused the last time it was shown.
+    pub(super) fn credential_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    async fn insist(&self, call: &Call<'_>) -> Result<Value, Error> {
         let mut renewed = false;
         let mut tries = 0;
         loop {

@@ -9,6 +9,7 @@
 )]
 
 mod admins;
+mod alerts;
 mod bulk;
 mod commands;
 mod concurrency;

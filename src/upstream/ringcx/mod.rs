@@ -45,6 +45,11 @@ impl RingCx {
         self.transport.per_minute()
     }
 
+    /// Whether RingCX or RingCentral refused these credentials the last time they were shown.
+    pub fn credential_refused(&self) -> bool {
+        self.transport.credential_refused()
+    }
+
     /// The calls that this process has made with these credentials, by operation.
     pub fn calls_made(&self) -> BTreeMap<&'static str, u64> {
         self.transport.calls_made()

@@ -1,0 +1,65 @@
+//! The metrics that the store knows: read when they are asked for, and the same at every replica.
+
+use super::App;
+use crate::domain::TenantId;
+use crate::store::{self, Tx, alerts, jobs, tokens};
+
+/// One line of a metric: its labels beside `tenant`, and its value.
+type Sample = (Vec<(&'static str, String)>, i64);
+
+/// A metric: its name, its type, and where its lines come from.
+type Family = (&'static str, &'static str, fn(&mut Tx<'_>, &TenantId) -> Result<Vec<Sample>, store::Error>);
+
+const FAMILIES: [Family; 3] = [
+    ("ringcx_scim_jobs", "gauge", waiting),
+    ("ringcx_scim_alerts_total", "counter", alerted),
+    ("ringcx_scim_token_expires_seconds", "gauge", tokens_end),
+];
+
+/// The text of Prometheus.
+pub(super) async fn render(app: &App) -> String {
+    let mut text = String::new();
+    let mut tenants: Vec<&TenantId> = app.tenants.keys().collect();
+    tenants.sort_by_key(|tenant| tenant.as_str());
+    for (name, kind, samples) in FAMILIES {
+        text.extend(["# TYPE ", name, " ", kind, "\n"]);
+        for tenant in &tenants {
+            let of = (*tenant).clone();
+            let samples = app.store.read(move |tx| samples(tx, &of)).await.unwrap_or_default();
+            for (labels, value) in samples {
+                text.extend([name, "{tenant=\"", tenant.as_str(), "\""]);
+                for (label, value) in labels {
+                    text.extend([",", label, "=\"", &escaped(&value), "\""]);
+                }
+                text.extend(["} ", &value.to_string(), "\n"]);
+            }
+        }
+    }
+    text
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn waiting(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
+    let mut samples = Vec::new();
+    for (lane, all, parked) in jobs::by_lane(tx, tenant)? {
+        for (state, count) in [("waiting", all - parked), ("parked", parked)] {
+            samples.push((vec![("lane", lane.as_str().to_owned()), ("state", state.to_owned())], count));
+        }
+    }
+    Ok(samples)
+}
+
+fn alerted(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
+    let counts = alerts::counts(tx, tenant)?.into_iter();
+    Ok(counts.map(|(kind, count)| (vec![("kind", kind)], count)).collect())
+}
+
+/// When each token ends, in seconds since 1970, so that a rule can warn whatever the clock here says.
+fn tokens_end(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
+    let live =
+        tokens::list(tx, tenant)?.into_iter().filter(|it| it.revoked.is_none() && it.replaced.is_none());
+    Ok(live.filter_map(|it| Some((vec![("token", it.name)], it.expires?.as_second()))).collect())
+}
