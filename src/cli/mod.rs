@@ -12,6 +12,7 @@ pub mod runtime;
 mod sandbox;
 mod serve;
 mod simulator;
+mod tenant;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +21,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Ids;
 use crate::config::Config;
-use crate::domain::TenantId;
+use crate::domain::{Actor, TenantId};
 
 #[derive(Parser)]
 #[command(name = "ringcx-scim", version, about = "SCIM 2.0 provisioning for RingCX")]
@@ -56,8 +58,9 @@ enum Command {
     Import(Later),
     /// Compare people with RingCX, and bring them in line
     Reconcile(reconcile::Options),
-    #[command(hide = true)]
-    Tenant(Later),
+    /// Pause and resume a tenant, and see how it stands
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     #[command(hide = true)]
     Audit(Later),
     #[command(hide = true)]
@@ -162,10 +165,17 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::List(_) => Err(later("list")),
         Command::Import(_) => Err(later("import")),
         Command::Reconcile(options) => reconcile::run(options).await,
-        Command::Tenant(_) => Err(later("tenant")),
+        Command::Tenant(command) => tenant::run(command).await,
         Command::Audit(_) => Err(later("audit")),
         Command::Access(_) => Err(later("access")),
     }
+}
+
+/// Whoever typed the command, for the audit record.
+fn operator() -> Actor {
+    let name = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let name = name.filter(|name| !name.trim().is_empty());
+    Actor::operator(name.as_deref().unwrap_or("unknown"), &Ids::system().next().to_string())
 }
 
 fn later(name: &str) -> Failure {

@@ -51,7 +51,9 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
             parts.reconciler.run_jobs().await.context("the repair did not run")?;
             let of = tenant.clone();
             let waiting = parts.store.read(move |tx| crate::store::jobs::waiting(tx, &of)).await;
-            if waiting.context("the jobs were not read")? == 0 || begun.elapsed() > PATIENCE {
+            let held = parts.reconciler.hold(&tenant).await.context("the pause was not read")?;
+            let waiting = waiting.context("the jobs were not read")?;
+            if waiting == 0 || held.is_some() || begun.elapsed() > PATIENCE {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -115,8 +115,8 @@ pub(super) async fn beside(config: &Config) -> anyhow::Result<Beside> {
     let (clock, ids) = (Clock::system(), Ids::system());
     let store = Store::open(&config.store).await.context("the store did not open")?;
     let (tenants, _) = tenants(config, &store, &clock)?;
-    let ringcx = tenants.iter().map(|tenant| (tenant.id.clone(), tenant.ringcx.clone())).collect();
     let reconciler = Reconciler::new(store.clone(), tenants, clock, ids, times(config));
+    let ringcx = reconciler.ways().map(|(id, ringcx)| (id.clone(), ringcx.clone())).collect();
     Ok(Beside { store, reconciler, ringcx })
 }
 

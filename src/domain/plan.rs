@@ -77,6 +77,27 @@ pub enum Step {
     GrantRightsDoc(UserId, RightsDocId),
 }
 
+impl Step {
+    /// Whether it takes access away; such steps stand before all others.
+    pub fn takes(&self) -> bool {
+        match self {
+            Self::DisableAdmin(_)
+            | Self::RevokeRole(..)
+            | Self::RevokeRightsDoc(..)
+            | Self::DeleteAdmin(_)
+            | Self::DisableAgent(_)
+            | Self::DeleteAgent(_) => true,
+            Self::CreateAgent(_)
+            | Self::UpdateAgent(_)
+            | Self::CreateAdmin(_)
+            | Self::UpdateAdmin(..)
+            | Self::EnableAdmin(_)
+            | Self::GrantRole(..)
+            | Self::GrantRightsDoc(..) => false,
+        }
+    }
+}
+
 /// An agent to be created.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewAgent {

@@ -122,7 +122,8 @@ impl Case<'_> {
             Ok(value) => Ok((entry, value)),
             Err(error) => {
                 if !error.may_have_been_applied() {
-                    self.close(entry, "refused").await?;
+                    let held = matches!(error, upstream::Error::Held(_));
+                    self.close(entry, if held { "held" } else { "refused" }).await?;
                 }
                 Err(Trouble::of(doing, what, &error))
             }

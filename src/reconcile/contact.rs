@@ -22,7 +22,7 @@ const KNOWN: &str = "known";
 const REFRESH: Duration = Duration::from_secs(15);
 
 /// The fact that says when the directory was read.
-const KNOWN_AT: &str = "known_at";
+pub(super) const KNOWN_AT: &str = "known_at";
 
 /// How many agents are read one by one to learn whether `externalAgentId` is in use.
 const SAMPLE: usize = 5;

@@ -43,6 +43,7 @@ impl Reconciler {
                     .await?;
                 self.finish_job(job).await
             }
+            Err(upstream::Error::Held(why)) => self.hold_back(job, &why).await,
             Err(error) => {
                 let after = match &error {
                     upstream::Error::Limited { after } => *after,

@@ -18,6 +18,7 @@ mod drift;
 mod group_work;
 mod groups;
 mod guard;
+mod hold;
 mod intent;
 mod matching;
 mod password;
@@ -25,6 +26,7 @@ mod recover;
 mod report;
 mod rounds;
 mod settle;
+mod status;
 mod steps;
 mod tenant;
 mod trouble;
@@ -43,8 +45,10 @@ pub use budget::SharedBudget;
 pub use contact::ContactError;
 pub use drift::{Drift, Finding};
 pub use groups::GroupWritten;
+pub use hold::Hold;
 pub use intent::{Begun, Change};
 pub use settle::Outcome;
+pub use status::Status;
 pub use tenant::{Known, Tenant};
 
 use crate::clock::{Clock, Ids};
@@ -52,7 +56,7 @@ use crate::domain::TenantId;
 use crate::domain::offer::{self, Offer};
 use crate::scim::{self, schema::ResourceType};
 use crate::store::{self, Store};
-use crate::upstream::Webhook;
+use crate::upstream::{RingCx, Webhook};
 
 /// Brings people in line: now, for a request that waits ([`Reconciler::create`] and its kin), and for ever
 /// ([`Reconciler::run`]). Cheap to clone.
@@ -139,7 +143,12 @@ impl Reconciler {
     /// A controller for these tenants; nothing happens before [`Reconciler::run`] or a write.
     pub fn new(store: Store, tenants: Vec<Tenant>, clock: Clock, ids: Ids, times: Times) -> Self {
         let owner = ids.next().to_string();
-        let tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), Arc::new(tenant))).collect();
+        let behind_its_gate = |mut tenant: Tenant| {
+            let gate = Arc::new(hold::TenantGate::new(&store, &tenant));
+            tenant.ringcx = tenant.ringcx.clone().behind(gate);
+            (tenant.id.clone(), Arc::new(tenant))
+        };
+        let tenants = tenants.into_iter().map(behind_its_gate).collect();
         Self {
             store,
             tenants: Arc::new(tenants),
@@ -169,6 +178,11 @@ impl Reconciler {
         let Some(tenant) = self.tenants.get(tenant) else { return Vec::new() };
         let known = tenant.known().unwrap_or_default();
         offer::offers(ty, &tenant.policy, &tenant.mappings, &known.directory)
+    }
+
+    /// The way to RingCX of each tenant.
+    pub fn ways(&self) -> impl Iterator<Item = (&TenantId, &RingCx)> {
+        self.tenants.iter().map(|(id, tenant)| (id, &tenant.ringcx))
     }
 
     fn tenant(&self, id: &TenantId) -> Result<&Arc<Tenant>, Error> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::hold::{self, Hold, last_lane};
 use super::{Error, Reconciler, Tenant};
 use crate::domain::PersonId;
 use crate::scim;
@@ -51,6 +52,13 @@ struct Refusal {
     detail: String,
 }
 
+/// How far a write has come.
+struct Progress {
+    revision: Option<revisions::Revision>,
+    job: Option<jobs::Job>,
+    hold: Option<Hold>,
+}
+
 impl Reconciler {
     /// Works on a person, or waits for whoever does, until revision `seq` has an outcome or `deadline` has passed.
     ///
@@ -70,7 +78,7 @@ impl Reconciler {
                 // Late or failed work is seen below, in the rows.
                 drop(tokio::time::timeout_at(deadline, work).await);
             }
-            let (revision, job) = self.progress(tenant, person, seq).await?;
+            let Progress { revision, job, hold } = self.progress(tenant, person, seq).await?;
             if let Some(revision) = revision {
                 match revision.outcome {
                     Some(Settlement::Settled) if revision.kind == Kind::Delete => return Ok(Outcome::Gone),
@@ -80,6 +88,14 @@ impl Reconciler {
                     }
                     None => {}
                 }
+            }
+            if let (Some(hold), Some(job)) = (&hold, &job)
+                && !hold.admits(job.lane)
+            {
+                return Ok(Outcome::Unavailable {
+                    after: hold::ASK_AGAIN,
+                    detail: hold.sentence(&tenant.id),
+                });
             }
             if Instant::now() >= deadline {
                 return self.overdue(tenant, job).await;
@@ -93,19 +109,23 @@ impl Reconciler {
     async fn claim(&self, tenant: &Tenant, person: &PersonId) -> Result<Option<jobs::Job>, store::Error> {
         let (tenant, person) = (tenant.id.clone(), person.clone());
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
-        self.store.write(move |tx| jobs::claim_person(tx, &tenant, &person, &owner, now, lease)).await
+        self.store
+            .write(move |tx| {
+                let Some(last) = last_lane(hold::of(tx, &tenant)?.as_ref()) else { return Ok(None) };
+                jobs::claim_person(tx, &(tenant.clone(), last), &person, &owner, now, lease)
+            })
+            .await
     }
 
-    async fn progress(
-        &self,
-        tenant: &Tenant,
-        person: &PersonId,
-        seq: i64,
-    ) -> Result<(Option<revisions::Revision>, Option<jobs::Job>), store::Error> {
+    async fn progress(&self, tenant: &Tenant, person: &PersonId, seq: i64) -> Result<Progress, store::Error> {
         let (tenant, person) = (tenant.id.clone(), person.clone());
         self.store
             .read(move |tx| {
-                Ok((revisions::get(tx, &tenant, &person, seq)?, jobs::get(tx, &tenant, &person)?))
+                Ok(Progress {
+                    revision: revisions::get(tx, &tenant, &person, seq)?,
+                    job: jobs::get(tx, &tenant, &person)?,
+                    hold: hold::of(tx, &tenant)?,
+                })
             })
             .await
     }

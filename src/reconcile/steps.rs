@@ -69,6 +69,9 @@ impl Case<'_> {
         let (mut granted, mut revoked) = (BTreeSet::<RoleType>::new(), BTreeSet::<RoleType>::new());
         let mut holder = None;
         for step in steps {
+            if !step.takes() {
+                self.may_give().await?;
+            }
             match step {
                 Step::DisableAdmin(id) => self.disable_admin(*id).await?,
                 Step::RevokeRole(id, role) => {

@@ -17,6 +17,8 @@ pub(super) enum Trouble {
     Unavailable(Duration, String),
     /// A changing call may have been carried out although no answer came: look before trying again.
     Lost(String),
+    /// The bridge itself holds the tenant's changes back; nothing was sent.
+    Held(String),
     /// Only a person can decide: set aside, visible, until something changes.
     Parked(String),
     /// Our own store is in trouble.
@@ -117,7 +119,9 @@ impl Class {
             upstream::Error::Conflict(_) => Self::Conflict,
             upstream::Error::Limited { .. } => Self::Limited,
             upstream::Error::Rejected { .. } => Self::Rejected,
-            upstream::Error::Unavailable { .. } | upstream::Error::Garbled { .. } => Self::Unavailable,
+            upstream::Error::Held(_)
+            | upstream::Error::Unavailable { .. }
+            | upstream::Error::Garbled { .. } => Self::Unavailable,
         }
     }
 }
@@ -136,6 +140,9 @@ impl Trouble {
 
     /// The same for any kind of call.
     pub(super) fn of(doing: Doing, what: &str, error: &upstream::Error) -> Self {
+        if let upstream::Error::Held(why) = error {
+            return Self::Held(why.clone());
+        }
         match verdict(doing, Class::of(error)) {
             Verdict::Limited => {
                 let after = if let upstream::Error::Limited { after } = error { *after } else { PAUSE };
@@ -159,9 +166,12 @@ impl Trouble {
     pub(super) fn insistent(self) -> Self {
         match self {
             Self::Refused(error) => Self::Unavailable(PAUSE, error.detail),
-            Self::Limited(_) | Self::Unavailable(..) | Self::Lost(_) | Self::Parked(_) | Self::Store(_) => {
-                self
-            }
+            Self::Limited(_)
+            | Self::Unavailable(..)
+            | Self::Lost(_)
+            | Self::Held(_)
+            | Self::Parked(_)
+            | Self::Store(_) => self,
         }
     }
 

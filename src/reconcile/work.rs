@@ -87,6 +87,7 @@ impl Reconciler {
                     let pause = self.times.back_off(job.attempts).min(after.max(self.times.look_again));
                     return self.postpone(tenant, job, pause, &why).await;
                 }
+                Err(Trouble::Held(why)) => return self.hold_back(job, &why).await,
                 Err(Trouble::Parked(why)) => return self.park(tenant, job, &why).await,
                 Err(Trouble::Store(error)) => return Err(error),
             }
@@ -220,6 +221,13 @@ impl Reconciler {
             // Somebody else has taken over.
             _ => Ok(Worked::Later),
         }
+    }
+
+    /// Gives a job back to wait for the tenant's operator.
+    pub(super) async fn hold_back(&self, job: &jobs::Job, why: &str) -> Result<Worked, store::Error> {
+        let (job, why) = (job.clone(), why.to_owned());
+        self.store.write(move |tx| jobs::hold(tx, &job, &why)).await?;
+        Ok(Worked::Later)
     }
 
     pub(super) async fn postpone(

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::hold::{self, last_lane};
 use super::work::Worked;
 use super::{Reconciler, Tenant};
 use crate::domain::TenantId;
@@ -94,12 +95,19 @@ impl Reconciler {
         let ours: Vec<TenantId> =
             self.tenants.values().filter(|it| it.known().is_some()).map(|it| it.id.clone()).collect();
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
-        let asked = ours.clone();
-        let due = self.store.read(move |tx| jobs::any_due(tx, &asked, now)).await?;
-        if !due {
-            return Ok(None);
-        }
-        let job = self.store.write(move |tx| jobs::claim_next(tx, &ours, &owner, now, lease)).await?;
+        let due = self
+            .store
+            .read(move |tx| {
+                let mut reach: Vec<jobs::Reach> = Vec::with_capacity(ours.len());
+                for tenant in &ours {
+                    let last = last_lane(hold::of(tx, tenant)?.as_ref());
+                    reach.extend(last.map(|last| (tenant.clone(), last)));
+                }
+                Ok::<_, store::Error>(jobs::any_due(tx, &reach, now)?.then_some(reach))
+            })
+            .await?;
+        let Some(reach) = due else { return Ok(None) };
+        let job = self.store.write(move |tx| jobs::claim_next(tx, &reach, &owner, now, lease)).await?;
         Ok(job.and_then(|job| Some((Arc::clone(self.tenants.get(&job.tenant)?), job))))
     }
 

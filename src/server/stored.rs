@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::domain::TenantId;
-use crate::store::{self, Tx, alerts, jobs, tokens};
+use crate::store::{self, Tx, alerts, holds, jobs, tokens};
 
 /// One line of a metric: its labels beside `tenant`, and its value.
 type Sample = (Vec<(&'static str, String)>, i64);
@@ -10,8 +10,9 @@ type Sample = (Vec<(&'static str, String)>, i64);
 /// A metric: its name, its type, and where its lines come from.
 type Family = (&'static str, &'static str, fn(&mut Tx<'_>, &TenantId) -> Result<Vec<Sample>, store::Error>);
 
-const FAMILIES: [Family; 3] = [
+const FAMILIES: [Family; 4] = [
     ("ringcx_scim_jobs", "gauge", waiting),
+    ("ringcx_scim_paused", "gauge", paused),
     ("ringcx_scim_alerts_total", "counter", alerted),
     ("ringcx_scim_token_expires_seconds", "gauge", tokens_end),
 ];
@@ -50,6 +51,10 @@ fn waiting(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Err
         }
     }
     Ok(samples)
+}
+
+fn paused(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
+    Ok(vec![(Vec::new(), i64::from(holds::paused(tx, tenant)?.is_some()))])
 }
 
 fn alerted(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {

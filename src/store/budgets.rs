@@ -91,6 +91,22 @@ pub fn penalise(tx: &mut Tx<'_>, identity: &str, until: Timestamp) -> Result<(),
     .map(drop)
 }
 
+/// The state of a bucket, for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// When the last call was taken from it.
+    pub last_call: Timestamp,
+    /// Until when RingCX has stopped everybody; long ago when it has not.
+    pub penalty_until: Timestamp,
+}
+
+/// How the bucket of `identity` stands; none before its first call.
+pub fn level(tx: &mut Tx<'_>, identity: &str) -> Result<Option<Level>, Error> {
+    tx.one("SELECT refilled_at, penalty_until FROM budgets WHERE identity = $1", &[identity.into()], |row| {
+        Ok(Level { last_call: row.time(0)?, penalty_until: row.time(1)? })
+    })
+}
+
 fn millis(count: i64) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or_default())
 }

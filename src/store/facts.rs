@@ -36,3 +36,8 @@ pub fn set(tx: &mut Tx<'_>, tenant: &TenantId, name: &str, value: &str, now: Tim
     )
     .map(drop)
 }
+
+/// Forgets what is known under `name`.
+pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, name: &str) -> Result<(), Error> {
+    tx.exec("DELETE FROM facts WHERE tenant = $1 AND name = $2", &[tenant.into(), name.into()]).map(drop)
+}

@@ -127,22 +127,25 @@ fn insert(
     .map(drop)
 }
 
-/// Leases the next due job of these tenants.
+/// A tenant, and the last lane of it that is worked on.
+pub type Reach = (TenantId, Lane);
+
+/// Leases the next due job within the reach.
 pub fn claim_next(
     tx: &mut Tx<'_>,
-    tenants: &[TenantId],
+    reach: &[Reach],
     owner: &str,
     now: Timestamp,
     lease: Duration,
 ) -> Result<Option<Job>, Error> {
     let until = now + lease;
     let mut values: Vec<Val<'_>> = vec![owner.into(), until.into(), now.into()];
-    let among = among(tenants, &mut values);
+    let within = within(reach, &mut values);
     let sql = format!(
         "UPDATE jobs SET lease_owner = $1, lease_until = $2, fence = fence + 1
          WHERE (tenant, person_id) = (
              SELECT tenant, person_id FROM jobs
-             WHERE due_at <= $3 AND lease_until <= $3 AND parked_at IS NULL AND tenant IN ({among})
+             WHERE due_at <= $3 AND lease_until <= $3 AND parked_at IS NULL AND ({within})
              ORDER BY lane, due_at, person_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/)
          RETURNING {COLUMNS}"
     );
@@ -150,32 +153,30 @@ pub fn claim_next(
 }
 
 /// Whether [`claim_next`] would find something: a read, so that looking costs no write.
-pub fn any_due(tx: &mut Tx<'_>, tenants: &[TenantId], now: Timestamp) -> Result<bool, Error> {
+pub fn any_due(tx: &mut Tx<'_>, reach: &[Reach], now: Timestamp) -> Result<bool, Error> {
     let mut values: Vec<Val<'_>> = vec![now.into()];
-    let among = among(tenants, &mut values);
+    let within = within(reach, &mut values);
     let sql = format!(
-        "SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND parked_at IS NULL AND tenant IN ({among})
+        "SELECT 1 FROM jobs WHERE due_at <= $1 AND lease_until <= $1 AND parked_at IS NULL AND ({within})
          LIMIT 1"
     );
     Ok(tx.one(&sql, &values, |_| Ok(()))?.is_some())
 }
 
-fn among<'a>(tenants: &'a [TenantId], values: &mut Vec<Val<'a>>) -> String {
-    if tenants.is_empty() {
-        return "NULL".to_owned();
-    }
-    let mut names = Vec::new();
-    for tenant in tenants {
+fn within<'a>(reach: &'a [Reach], values: &mut Vec<Val<'a>>) -> String {
+    let mut parts = Vec::new();
+    for (tenant, last) in reach {
         values.push(tenant.into());
-        names.push(format!("${}", values.len()));
+        values.push((*last as i64).into());
+        parts.push(format!("tenant = ${} AND lane <= ${}", values.len() - 1, values.len()));
     }
-    names.join(", ")
+    if parts.is_empty() { "1 = 0".to_owned() } else { parts.join(" OR ") }
 }
 
-/// Leases the job of one person, if it is due and nobody works on it.
+/// Leases the job of one person, if it is due, not behind the last lane, and nobody works on it.
 pub fn claim_person(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
+    (tenant, last): &Reach,
     person: &PersonId,
     owner: &str,
     now: Timestamp,
@@ -183,11 +184,14 @@ pub fn claim_person(
 ) -> Result<Option<Job>, Error> {
     let sql = [
         "UPDATE jobs SET lease_owner = $1, lease_until = $2, fence = fence + 1
-         WHERE tenant = $4 AND person_id = $5 AND due_at <= $3 AND lease_until <= $3 AND parked_at IS NULL RETURNING ",
+         WHERE tenant = $4 AND person_id = $5 AND due_at <= $3 AND lease_until <= $3 AND parked_at IS NULL AND lane <= $6
+         RETURNING ",
         COLUMNS,
     ]
     .concat();
-    tx.one(&sql, &[owner.into(), (now + lease).into(), now.into(), tenant.into(), person.into()], read)
+    let last = *last as i64;
+    let values = [owner.into(), (now + lease).into(), now.into(), tenant.into(), person.into(), last.into()];
+    tx.one(&sql, &values, read)
 }
 
 /// The job of one person, leased or not.
@@ -227,6 +231,24 @@ pub fn retry_at(tx: &mut Tx<'_>, job: &Job, due: Timestamp, why: &str) -> Result
             due.into(),
             why.into(),
             job.generation.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Gives a job back because its tenant is held. Taking access away is done with it, so it waits in an ordinary lane.
+pub fn hold(tx: &mut Tx<'_>, job: &Job, why: &str) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, last_error = $4,
+             lane = CASE WHEN generation = $5 AND lane < $6 THEN $6 ELSE lane END
+         WHERE tenant = $1 AND person_id = $2 AND fence = $3",
+        &[
+            (&job.tenant).into(),
+            (&job.person).into(),
+            job.fence.into(),
+            why.into(),
+            job.generation.into(),
+            (Lane::Create as i64).into(),
         ],
     )
     .map(drop)

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod budgets;
 pub mod facts;
 pub mod groups;
+pub mod holds;
 pub mod inventory;
 pub mod jobs;
 pub mod journal;

@@ -236,3 +236,12 @@ fn write_emails(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, emails: &[Str
 fn concat_columns(before: &str, after: &str) -> String {
     [before, COLUMNS, after].concat()
 }
+
+/// How many live people of a tenant there are in each state.
+pub fn by_state(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<(String, i64)>, Error> {
+    tx.all(
+        "SELECT state, COUNT(*) FROM people WHERE tenant = $1 AND deleted_at IS NULL GROUP BY state ORDER BY state",
+        &[tenant.into()],
+        |row| Ok((row.text(0)?, row.int(1)?)),
+    )
+}

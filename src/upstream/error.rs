@@ -19,6 +19,9 @@ pub enum Error {
     /// Something of this name exists already.
     #[error("{0}")]
     Conflict(String),
+    /// The bridge itself holds changes back: the call was not sent.
+    #[error("{0}")]
+    Held(String),
     /// Too many calls: nothing may be sent for this long.
     #[error("too many calls, free again in {} s.", .after.as_secs())]
     Limited {
@@ -66,7 +69,9 @@ impl Error {
     /// What to do about it.
     pub fn next(&self) -> Next {
         match self {
-            Self::Limited { .. } | Self::Unavailable { .. } | Self::Garbled { .. } => Next::Retry,
+            Self::Held(_) | Self::Limited { .. } | Self::Unavailable { .. } | Self::Garbled { .. } => {
+                Next::Retry
+            }
             Self::Unauthorized(_) => Next::Reauth,
             Self::Forbidden(_) | Self::NotFound | Self::Conflict(_) | Self::Rejected { .. } => Next::GiveUp,
         }

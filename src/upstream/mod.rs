@@ -6,6 +6,7 @@
 
 mod budget;
 pub mod error;
+mod gate;
 mod metrics;
 pub mod model;
 mod platform;
@@ -17,6 +18,7 @@ mod webhook;
 
 pub use budget::{BoxFuture, Budget, Line, LocalBudget, Place};
 pub use error::{Error, Next};
+pub use gate::Gate;
 pub use model::Lane;
 pub use ringcx::{Calls, RingCx};
 pub use settings::{ExchangeParams, ExtensionSource, PlatformSettings, RingCxSettings};

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::budget::Budget;
 use super::error::{Error, PENALTY, Raw, meaning};
+use super::gate::Gate;
 use super::metrics;
 use super::model::Lane;
 use super::platform::usage::{Group, Usage};
@@ -45,6 +46,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<&'a Value>,
     pub(super) lane: Lane,
     pub(super) give_up_at: Option<tokio::time::Instant>,
+    /// Who may hold it back; none for a call that changes nothing.
+    pub(super) gate: Option<&'a dyn Gate>,
 }
 
 impl Transport {
@@ -106,6 +109,10 @@ impl Transport {
             let proof = self.tokens.proof(&self.wire).await?;
             if let Err(wait) = self.budget.acquire(call.lane, call.give_up_at).await {
                 return Err(Error::Limited { after: wait });
+            }
+            // Asked last, so that nobody who has waited long for a call sends it into a pause.
+            if let Some(gate) = call.gate {
+                gate.admit(call.lane).await?;
             }
             let error = match self.attempt(call, &proof).await {
                 Ok(answer) => return Ok(answer),
@@ -339,6 +346,7 @@ fn outcome(error: &Error) -> &'static str {
         Error::Forbidden(_) => "forbidden",
         Error::NotFound => "not_found",
         Error::Conflict(_) => "conflict",
+        Error::Held(_) => "held",
         Error::Limited { .. } => "limited",
         Error::Rejected { .. } => "rejected",
         Error::Unavailable { .. } => "unavailable",

@@ -29,6 +29,7 @@ mod http;
 mod life;
 mod membership;
 mod oauth;
+mod pause;
 mod people;
 mod queries;
 mod reading;

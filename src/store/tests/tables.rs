@@ -38,7 +38,11 @@ async fn enqueue(scratch: &Scratch, person: PersonId, lane: Lane, now: i64) {
 }
 
 async fn claim(scratch: &Scratch, owner: &'static str, now: i64) -> Option<jobs::Job> {
-    scratch.store.write(move |tx| jobs::claim_next(tx, &[tenant()], owner, at(now), LEASE)).await.unwrap()
+    scratch
+        .store
+        .write(move |tx| jobs::claim_next(tx, &[(tenant(), Lane::Reconcile)], owner, at(now), LEASE))
+        .await
+        .unwrap()
 }
 
 async fn complete(scratch: &Scratch, job: &jobs::Job) -> bool {
@@ -59,7 +63,9 @@ async fn each_of_a_thousand_jobs_is_claimed_once(scratch: Scratch) {
                 loop {
                     let owner = format!("worker-{n}");
                     let claimed = store
-                        .write(move |tx| jobs::claim_next(tx, &[tenant()], &owner, at(10), LEASE))
+                        .write(move |tx| {
+                            jobs::claim_next(tx, &[(tenant(), Lane::Reconcile)], &owner, at(10), LEASE)
+                        })
                         .await
                         .unwrap();
                     match claimed {

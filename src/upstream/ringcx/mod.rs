@@ -15,6 +15,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::error::Error;
+use super::gate::Gate;
 use super::model::Lane;
 use super::settings::ExtensionSource;
 use super::transport::{Call, Transport};
@@ -26,18 +27,28 @@ pub struct RingCx {
     account_id: Arc<str>,
     extension_source: ExtensionSource,
     list_page_size: Option<u32>,
+    gate: Option<Arc<dyn Gate>>,
 }
+
+/// Operations that change nothing although their method is none of a read.
+const SEARCHES: [&str; 1] = ["searchAuditLogs"];
 
 impl RingCx {
     /// The sub-account `account_id` behind `transport`.
     pub fn new(transport: Arc<Transport>, account_id: &str, extension_source: ExtensionSource) -> Self {
-        Self { transport, account_id: account_id.into(), extension_source, list_page_size: None }
+        Self { transport, account_id: account_id.into(), extension_source, list_page_size: None, gate: None }
     }
 
     /// Reads lists of agents in pages of this size, for accounts whose lists are cut off.
     #[must_use]
     pub fn with_pages(self, list_page_size: Option<u32>) -> Self {
         Self { list_page_size, ..self }
+    }
+
+    /// Asks `gate` before every call that changes something.
+    #[must_use]
+    pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// Calls a minute that may be made with these credentials, as configured or as learned from RingCX.
@@ -96,7 +107,9 @@ impl Calls {
         body: Option<&Value>,
     ) -> Result<Value, Error> {
         let (lane, give_up_at) = (self.lane, self.give_up_at);
-        let call = Call { operation, method, path, query, body, lane, give_up_at };
+        let reads = method == Method::GET || SEARCHES.contains(&operation);
+        let gate = self.ringcx.gate.as_deref().filter(|_| !reads);
+        let call = Call { operation, method, path, query, body, lane, give_up_at, gate };
         self.ringcx.transport.send(&call).await
     }
 

@@ -82,6 +82,13 @@ pub(crate) async fn send(
     Some((status, serde_json::from_str(&response.text().await.ok()?).unwrap_or_default()))
 }
 
+/// What a GET answers, as text.
+pub(crate) async fn text(url: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+    let response = CLIENT.get(url).send().await.unwrap();
+    response.text().await.unwrap()
+}
+
 pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_mins(1) {

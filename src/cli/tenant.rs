@@ -1,0 +1,136 @@
+//! `tenant`: stop and go of a whole tenant, and how it stands. Everything is a fact in the store, so a running server obeys at once.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use comfy_table::Table;
+use serde_json::json;
+
+use super::runtime::beside;
+use super::{Failure, Of, operator, say};
+use crate::reconcile::Status;
+use crate::upstream::Transport;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Stop changing RingCX; what is written meanwhile is kept
+    Pause(Pause),
+    /// Carry out what has waited, and go on
+    Resume(Plain),
+    /// How the tenant stands
+    Status(Plain),
+}
+
+#[derive(Args)]
+pub(super) struct Pause {
+    #[command(flatten)]
+    plain: Plain,
+    /// Take no access away either: leavers can go on working until `resume`
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Plain {
+    #[command(flatten)]
+    of: Of,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Pause(options) => pause(options).await,
+        Command::Resume(plain) => resume(plain).await,
+        Command::Status(plain) => status(plain).await,
+    }
+}
+
+async fn pause(options: Pause) -> Result<(), Failure> {
+    let (config, tenant) = options.plain.of.load()?;
+    let parts = beside(&config).await?;
+    let before = parts.reconciler.pause(&tenant, &operator(), options.all).await;
+    let before = before.context("the pause was not stored")?;
+    parts.store.close().await;
+    if options.plain.json {
+        say(&json!({"tenant": tenant, "paused": true, "all": options.all, "was_paused": before.is_some()})
+            .to_string());
+        return Ok(());
+    }
+    let goes_on = if options.all {
+        "nothing is changed in RingCX, not even for leavers"
+    } else {
+        "only access is still taken away"
+    };
+    say(&format!("tenant {tenant} is paused: {goes_on}; writes are kept until `ringcx-scim tenant resume`"));
+    Ok(())
+}
+
+async fn resume(plain: Plain) -> Result<(), Failure> {
+    let (config, tenant) = plain.of.load()?;
+    let parts = beside(&config).await?;
+    let ended = parts.reconciler.resume(&tenant, &operator()).await.context("the pause was not ended")?;
+    let of = tenant.clone();
+    let waiting = parts.store.read(move |tx| crate::store::jobs::waiting(tx, &of)).await;
+    let waiting = waiting.context("the jobs were not read")?;
+    parts.store.close().await;
+    if plain.json {
+        say(&json!({"tenant": tenant, "paused": false, "was_paused": ended.is_some(), "waiting": waiting})
+            .to_string());
+        return Ok(());
+    }
+    let word = if ended.is_some() { "goes on" } else { "was not paused" };
+    say(&format!("tenant {tenant} {word}; {waiting} jobs wait to be carried out"));
+    Ok(())
+}
+
+async fn status(plain: Plain) -> Result<(), Failure> {
+    let (config, tenant) = plain.of.load()?;
+    let identity =
+        config.tenant.get(&tenant).map(|it| Transport::identity(&it.ringcx, it.ringcentral.as_ref()));
+    let parts = beside(&config).await?;
+    let status = parts.reconciler.status(&tenant, &identity.unwrap_or_default()).await;
+    let status = status.context("the tenant was not read")?;
+    parts.store.close().await;
+    if plain.json {
+        say(&json!(status).to_string());
+    } else {
+        tell(&status);
+    }
+    Ok(())
+}
+
+fn tell(status: &Status) {
+    let mut table = Table::new();
+    table.set_header(["tenant", status.tenant.as_str()]);
+    table.add_row(["mode", status.mode.as_str()]);
+    let paused = status.paused.as_ref().map_or_else(
+        || "no".to_owned(),
+        |it| {
+            let all = if it.all { ", also for leavers" } else { "" };
+            format!("since {} by {}{all}", it.since, it.by)
+        },
+    );
+    table.add_row(["paused", &paused]);
+    for hold in &status.holds {
+        table.add_row(["held", hold]);
+    }
+    let people: Vec<String> = status.people.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    table.add_row(["people", &listed(&people)]);
+    let jobs: Vec<String> = status
+        .jobs
+        .iter()
+        .map(|it| format!("{}: {} waiting, {} parked", it.lane, it.waiting, it.parked))
+        .collect();
+    table.add_row(["jobs", &listed(&jobs)]);
+    let budget = &status.budget;
+    let penalty = budget.penalty_until.as_ref().map(|until| format!(", stopped by RingCX until {until}"));
+    table.add_row(["calls", &format!("{} a minute{}", budget.per_minute, penalty.unwrap_or_default())]);
+    table.add_row(["last call", budget.last_call.as_deref().unwrap_or("never")]);
+    table.add_row(["account read", status.last_contact.as_deref().unwrap_or("never")]);
+    say(&table.to_string());
+}
+
+fn listed(parts: &[String]) -> String {
+    if parts.is_empty() { "none".to_owned() } else { parts.join("\n") }
+}

@@ -1,0 +1,99 @@
+//! How a tenant stands as a whole, for its operator.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::contact::KNOWN_AT;
+use super::hold;
+use super::{Error, Reconciler};
+use crate::domain::TenantId;
+use crate::domain::policy::Mode;
+use crate::store::holds::Pause;
+use crate::store::{self, budgets, facts, jobs, people};
+
+/// How a tenant stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Which.
+    pub tenant: TenantId,
+    /// Whether upstream changes are made.
+    pub mode: Mode,
+    /// The pause, if an operator has paused it.
+    pub paused: Option<Pause>,
+    /// What holds its work: one sentence each.
+    pub holds: Vec<String>,
+    /// The people in each `provisioningState`.
+    pub people: BTreeMap<String, i64>,
+    /// The jobs in each lane.
+    pub jobs: Vec<Queue>,
+    /// The calls that may be made.
+    pub budget: Budget,
+    /// When the names of its account were last read from RingCX; none before first contact.
+    pub last_contact: Option<String>,
+}
+
+/// The jobs in one lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Queue {
+    /// Its name.
+    pub lane: &'static str,
+    /// Those that will be worked on.
+    pub waiting: i64,
+    /// Those that wait for a person.
+    pub parked: i64,
+}
+
+/// The calls that may be made with the tenant's credential, by all who use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// Calls a minute.
+    pub per_minute: u32,
+    /// When the last one was made.
+    pub last_call: Option<String>,
+    /// Until when RingCX has stopped everybody.
+    pub penalty_until: Option<String>,
+}
+
+impl Reconciler {
+    /// How a tenant stands; `identity` names the bucket of its calls.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the store cannot answer.
+    pub async fn status(&self, tenant: &TenantId, identity: &str) -> Result<Status, Error> {
+        let (tenant, identity, now) = (self.tenant(tenant)?, identity.to_owned(), self.clock.now());
+        let (id, mode, per_minute) = (tenant.id.clone(), tenant.policy.mode, tenant.ringcx.per_minute());
+        Ok(self
+            .store
+            .read_long(move |tx| {
+                let hold = hold::of(tx, &id)?;
+                let level = budgets::level(tx, &identity)?;
+                let known_at = facts::get(tx, &id, KNOWN_AT)?.and_then(|text| text.parse().ok());
+                let known_at = known_at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+                let lanes = jobs::by_lane(tx, &id)?.into_iter();
+                let lanes = lanes.map(|(lane, all, parked)| Queue {
+                    lane: lane.as_str(),
+                    waiting: all - parked,
+                    parked,
+                });
+                let blocked = people::by_state(tx, &id)?;
+                Ok::<_, store::Error>(Status {
+                    mode,
+                    holds: hold.iter().map(|hold| hold.sentence(&id)).collect(),
+                    paused: hold.map(|hold::Hold::Paused(pause)| pause),
+                    people: blocked.into_iter().collect(),
+                    jobs: lanes.collect(),
+                    budget: Budget {
+                        per_minute,
+                        last_call: level.map(|it| it.last_call.to_string()),
+                        penalty_until: level
+                            .filter(|it| it.penalty_until > now)
+                            .map(|it| it.penalty_until.to_string()),
+                    },
+                    last_contact: known_at.map(|at| at.to_string()),
+                    tenant: id.clone(),
+                })
+            })
+            .await?)
+    }
+}
