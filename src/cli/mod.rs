@@ -3,10 +3,12 @@
 //! Standard output carries what was asked for, standard error everything else. Exit codes: 0 done; 1 ran, but found or left
 //! something; 2 bad input, nothing changed.
 
+mod audit;
 mod check;
 mod health;
 mod logs;
 mod migrate;
+mod operator;
 mod reconcile;
 pub mod runtime;
 mod sandbox;
@@ -61,8 +63,9 @@ enum Command {
     /// Pause and resume a tenant, and see how it stands
     #[command(subcommand)]
     Tenant(tenant::Command),
-    #[command(hide = true)]
-    Audit(Later),
+    /// What was decided and done: export, proof, and the story of one request
+    #[command(subcommand)]
+    Audit(audit::Command),
     #[command(hide = true)]
     Access(Later),
 }
@@ -166,7 +169,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Import(_) => Err(later("import")),
         Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(command) => tenant::run(command).await,
-        Command::Audit(_) => Err(later("audit")),
+        Command::Audit(command) => audit::run(command).await,
         Command::Access(_) => Err(later("access")),
     }
 }

@@ -6,13 +6,14 @@ use comfy_table::Table;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::operator::operator;
 use super::{Failure, Of, say};
 use crate::clock::{Clock, Ids, Span};
 use crate::domain::{PersonId, TenantId};
 use crate::server::token;
 use crate::store::people;
 use crate::store::tokens::{self, Token};
-use crate::store::{self, Store};
+use crate::store::{self, Store, audit};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -129,7 +130,17 @@ pub(super) async fn mint(
         replaced: None,
     };
     let new = stored.clone();
-    let made = store.write(move |tx| tokens::create(tx, &new)).await.context("the token was not stored")?;
+    let record = record("create_token", &stored);
+    let made = store
+        .write(move |tx| {
+            let made = tokens::create(tx, &new)?;
+            if made {
+                audit::append(tx, &new.tenant, &record)?;
+            }
+            Ok::<_, store::Error>(made)
+        })
+        .await
+        .context("the token was not stored")?;
     if made {
         return Ok(Minted { secret, stored });
     }
@@ -183,7 +194,11 @@ async fn replace(rotate: Rotate) -> Result<(), Failure> {
             last_used: None,
             ..old
         };
-        Ok::<_, store::Error>(tokens::replace(tx, &new, now + overlap.as_duration())?.then_some(new))
+        if !tokens::replace(tx, &new, now + overlap.as_duration())? {
+            return Ok(None);
+        }
+        audit::append(tx, &of, &record("rotate_token", &new))?;
+        Ok::<_, store::Error>(Some(new))
     });
     let stored = stored.await.context("the token was not stored")?;
     store.close().await;
@@ -195,6 +210,13 @@ async fn replace(rotate: Rotate) -> Result<(), Failure> {
     })?;
     tell(Minted { secret, stored }, rotate.json);
     Ok(())
+}
+
+/// For the auditor: which token, never the token.
+fn record(action: &str, token: &Token) -> audit::Record {
+    let expires = token.expires.map(|at| at.to_string());
+    let detail = json!({"id": token.id, "name": token.name, "scope": token.scope, "expires": expires});
+    audit::Record::new(&Ids::system().next(), Clock::system().now(), &operator(), action, &detail)
 }
 
 /// Prints a token, once.
@@ -249,7 +271,15 @@ async fn show(list: List) -> Result<(), Failure> {
 async fn end(revoke: Revoke) -> Result<(), Failure> {
     let (store, tenant) = open(&revoke.of).await?;
     let (of, name, now) = (tenant.clone(), revoke.name.clone(), Clock::system().now());
-    let revoked = store.write(move |tx| tokens::revoke(tx, &of, &name, now)).await;
+    let revoked = store
+        .write(move |tx| {
+            let Some(token) = tokens::by_name(tx, &of, &name)? else {
+                return tokens::revoke(tx, &of, &name, now);
+            };
+            audit::append(tx, &of, &record("revoke_token", &token))?;
+            tokens::revoke(tx, &of, &name, now)
+        })
+        .await;
     let revoked = revoked.context("the token was not revoked")?;
     store.close().await;
     if revoked {

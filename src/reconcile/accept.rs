@@ -112,7 +112,8 @@ fn rejoin(
         let new = NewRevision { kind: Kind::Create, change: &Value::Null, body: &user.to_json(), by, now };
         revisions::append(tx, &tenant.id, holder, &new)?
     };
-    jobs::enqueue(tx, &tenant.id, holder, Lane::Create, now, now)?;
+    // The revision speaks for the first try; the job for this one.
+    jobs::enqueue_for(tx, &tenant.id, holder, Lane::Create, (now, now), by)?;
     report::release_names(tx, &tenant.id, holder, user)?;
     Ok(Accepted::Waits(holder.clone(), seq))
 }

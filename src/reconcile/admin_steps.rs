@@ -26,6 +26,7 @@ impl Case<'_> {
         body.insert("userName".to_owned(), json!(new.user_name));
         body.insert("enabled".to_owned(), json!(true));
         let entry = self.begin("createAdmin", &json!({"userName": new.user_name})).await?;
+        let entry = entry.changing(&Map::new(), &body);
         let parent = self.tenant.policy.admin_parent_user_id.map(UserId);
         let made = self.calls.create_admin(body, parent, self.tenant.policy.admin_sso).await;
         let (entry, made) = self.made(Doing::Changing, entry, made, "the administrator").await?;
@@ -272,7 +273,7 @@ impl Case<'_> {
         let Some(id) = seen.id() else { return Ok(()) };
         let mut body = seen.raw().clone();
         body.extend(changes.clone());
-        let entry = self.begin("updateAdmin", &json!({"userId": id})).await?;
+        let entry = self.begin("updateAdmin", &json!({"userId": id})).await?.changing(seen.raw(), &body);
         let answer = self.calls.put_admin(id, body).await;
         self.end(entry, answer, "the administrator").await.map(drop)
     }

@@ -48,7 +48,7 @@ impl Case<'_> {
         let intent = json!({
             "group": new.group, "username": new.login, "email": new.fields.get("email"), "rcUserId": rc_user_id,
         });
-        let entry = self.begin("createAgent", &intent).await?;
+        let entry = self.begin("createAgent", &intent).await?.changing(&Map::new(), &body);
         let password = password::generate().map_err(|error| {
             Trouble::Unavailable(super::trouble::PAUSE, format!("No randomness: {error}"))
         })?;
@@ -179,6 +179,7 @@ impl Case<'_> {
         operation: &str,
     ) -> Result<ObservedAgent, Trouble> {
         let entry = self.begin(operation, &json!({"agentId": seen.id})).await?;
+        let entry = entry.changing(&seen.agent.for_put(), &body);
         let answer = self.calls.put_agent(seen.group, seen.id, body.clone()).await;
         let answer = self.end(entry, answer, "the agent").await?;
         let agent = answer.unwrap_or_else(|| Agent::from_raw(body));
@@ -218,7 +219,8 @@ impl Case<'_> {
         for &strategy in strategies {
             let entry = self
                 .begin("moveAgent", &json!({"agentId": seen.id, "to": target, "strategy": strategy.as_str()}))
-                .await?;
+                .await?
+                .changing(&seen.agent.for_put(), body);
             let answer = self.send_move(strategy, seen, body.clone(), target).await;
             let shown = match answer {
                 // "Not like this" is an answer to the way, not to the wish: try the next way.

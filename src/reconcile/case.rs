@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::record::differences;
 use super::tenant::{Known, Tenant};
 use super::trouble::{Doing, Trouble};
 use crate::clock::{Clock, Ids};
@@ -42,6 +43,11 @@ pub(super) struct Entry {
     id: String,
     operation: String,
     intent: Value,
+    started: jiff::Timestamp,
+    /// What the call was to change, for the auditor.
+    changed: Value,
+    /// What RingCX said against it.
+    reason: Option<String>,
 }
 
 /// What is written when a call has ended.
@@ -63,24 +69,30 @@ impl Entry {
     /// A row that earlier work left open.
     pub(super) fn left(row: &journal::Entry) -> Self {
         let intent = serde_json::from_str(&row.intent).unwrap_or(Value::Null);
-        Self { id: row.id.clone(), operation: row.operation.clone(), intent }
+        Self::new(row.id.clone(), &row.operation, intent, row.started)
+    }
+
+    fn new(id: String, operation: &str, intent: Value, started: jiff::Timestamp) -> Self {
+        Self { id, operation: operation.to_owned(), intent, started, changed: Value::Null, reason: None }
+    }
+
+    /// With before and after of what the call is to change.
+    pub(super) fn changing(self, before: &Map<String, Value>, after: &Map<String, Value>) -> Self {
+        Self { changed: differences(before, after), ..self }
     }
 }
 
 impl Case<'_> {
     /// Writes down a changing call before it is made, so that a crash in between leaves a trace.
     pub(super) async fn begin(&self, operation: &str, intent: &Value) -> Result<Entry, Trouble> {
-        let entry = Entry {
-            id: self.ids.next().to_string(),
-            operation: operation.to_owned(),
-            intent: intent.clone(),
-        };
+        let started = self.clock.now();
+        let entry = Entry::new(self.ids.next().to_string(), operation, intent.clone(), started);
         let row = journal::Entry {
             id: entry.id.clone(),
             person: self.person.clone(),
             operation: operation.to_owned(),
             intent: intent.to_string(),
-            started: self.clock.now(),
+            started,
         };
         let tenant = self.tenant.id.clone();
         self.store.write(move |tx| journal::open(tx, &tenant, &row)).await?;
@@ -121,7 +133,10 @@ impl Case<'_> {
         match answer {
             Ok(value) => Ok((entry, value)),
             Err(error) => {
-                if !error.may_have_been_applied() {
+                let entry = Entry { reason: Some(error.to_string()), ..entry };
+                if error.may_have_been_applied() {
+                    self.note_lost(&entry).await?;
+                } else {
                     let held = matches!(error, upstream::Error::Held(_));
                     self.close(entry, if held { "held" } else { "refused" }).await?;
                 }
@@ -136,14 +151,33 @@ impl Case<'_> {
         Ok(self.store.write(move |tx| closing.write(tx, &tenant)).await?)
     }
 
+    /// The answer was lost: the row of the journal stays open, and the auditor learns that the call was made.
+    async fn note_lost(&self, entry: &Entry) -> Result<(), Trouble> {
+        let (tenant, record) = (self.tenant.id.clone(), self.call_record(entry, "unknown"));
+        Ok(self.store.write(move |tx| audit::append(tx, &tenant, &record)).await?)
+    }
+
     /// The end of a call, to be written together with what it has made.
     fn closing(&self, entry: Entry, outcome: &'static str) -> Closing {
-        let detail = json!({"call": entry.intent, "outcome": outcome});
-        let record =
-            audit::Record::new(&self.ids.next(), self.clock.now(), &self.by, &entry.operation, &detail)
-                .about(&self.person)
-                .also(self.also.iter().cloned());
+        let record = self.call_record(&entry, outcome);
         Closing { id: entry.id, outcome, now: self.clock.now(), record }
+    }
+
+    /// A record of a call: what it was to do, to whom, what came of it, and how long it took.
+    fn call_record(&self, entry: &Entry, outcome: &str) -> audit::Record {
+        let took = self.clock.now().duration_since(entry.started).as_millis();
+        let mut detail = json!({"call": entry.intent, "outcome": outcome, "duration_ms": took});
+        if let Value::Object(fields) = &mut detail {
+            if !entry.changed.is_null() {
+                fields.insert("changed".to_owned(), entry.changed.clone());
+            }
+            if let Some(reason) = &entry.reason {
+                fields.insert("reason".to_owned(), json!(reason));
+            }
+        }
+        audit::Record::new(&self.ids.next(), self.clock.now(), &self.by, &entry.operation, &detail)
+            .about(&self.person)
+            .also(self.also.iter().cloned())
     }
 
     /// Stores the accounts of the person.

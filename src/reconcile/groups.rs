@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::accept::etag_fits;
+use super::record::fields_changed;
 use super::{Error, Reconciler, Tenant};
 use crate::domain::answer;
 use crate::domain::desired::group_named;
@@ -89,8 +90,8 @@ impl Reconciler {
                     jobs::enqueue_for(tx, &of.id, &jobs::group_subject(&id), Lane::Create, (now, now), &by)?;
                 }
                 let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
-                let detail =
-                    json!({"displayName": keys.display_name, "added": moved.added, "skipped": moved.skipped});
+                let changed = fields_changed(None, &new);
+                let detail = json!({"changed": changed, "added": moved.added, "skipped": moved.skipped});
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 enqueue(tx, &of, &membership(&id, &new, linked), &moved, &by, (now, now))?;
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
@@ -153,16 +154,17 @@ impl Reconciler {
         if_match: Option<&str>,
     ) -> Result<(), Error> {
         let tenant = self.tenant(tenant)?;
-        let record = self.group_record(id, by, "delete_group", &json!({}));
+        let record = self.group_record(id, by, "delete_group", &Value::Null);
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
         self.store
             .write(move |tx| {
                 let group = lock(tx, &of.id, &id, if_match.as_deref())?;
-                audit::append(tx, &of.id, &record)?;
                 let body = parse(&group)?;
                 let removed = members::clear(tx, &of.id, &id)?.into_iter().collect();
                 let moved = Moved { removed, ..Moved::default() };
+                let detail = json!({"displayName": group_keys(&body).display_name, "removed": moved.removed});
+                audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 enqueue(tx, &of, &standing(&group, &body), &moved, &by, (now, now))?;
                 for outer in members::leave_all(tx, &of.id, id.as_str())? {
                     groups::touch(tx, &of.id, &outer, now)?;
@@ -218,8 +220,10 @@ impl Reconciler {
                 let moved = change_members(tx, &of, &id, &changes, now)?;
                 let changed = body != base || !moved.added.is_empty() || !moved.removed.is_empty();
                 if changed || !moved.skipped.is_empty() {
-                    let detail =
-                        json!({"added": moved.added, "removed": moved.removed, "skipped": moved.skipped});
+                    let detail = json!({
+                        "changed": fields_changed(Some(&base), &body),
+                        "added": moved.added, "removed": moved.removed, "skipped": moved.skipped,
+                    });
                     let record = audit::Record { detail: detail.to_string(), ..record.clone() };
                     audit::append(tx, &of.id, &record)?;
                 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::accept;
+use super::record::fields_changed;
 use super::settle::Outcome;
 use super::tenant::{Known, Tenant};
 use super::work::parse;
@@ -52,6 +53,11 @@ impl Begun {
         Self { state: State::Accepted { accepted, at_once }, fault: None }
     }
 
+    /// Whether RingCX has a say in the answer.
+    pub fn waits(&self) -> bool {
+        matches!(self.state, State::Accepted { accepted: Accepted::Waits(..), .. })
+    }
+
     /// Whom it is about, if they are there.
     pub fn person(&self) -> Option<&PersonId> {
         match &self.state {
@@ -79,14 +85,14 @@ impl Reconciler {
         let Some(known) = self.known_for(tenant, &new).await? else { return Ok(Begun::ended(not_met())) };
         check_names(&new, &tenant.terms(&known))?;
         let fresh = PersonId::from(self.ids.next());
-        let record =
-            self.record(&fresh, Some(by.clone()), "create", &json!({"userName": new.text("userName")}));
+        let record = self.record(&fresh, Some(by.clone()), "create", &Value::Null);
         let (of, by, now) = (Arc::clone(tenant), by.clone(), self.clock.now());
         let accepted = self
             .store
             .write(move |tx| {
-                audit::append(tx, &of.id, &record)?;
-                accept::create(tx, &of, &known, &fresh, &new, &by, now)
+                let accepted = accept::create(tx, &of, &known, &fresh, &new, &by, now)?;
+                audit::append(tx, &of.id, &decided(&record, &accepted, fields_changed(None, &new)))?;
+                Ok::<_, Error>(accepted)
             })
             .await?;
         Ok(Begun::accepted(accepted, tenant.policy.async_create))
@@ -145,10 +151,10 @@ impl Reconciler {
                 if let Some(waiting) = loaded.waiting.iter().find(|it| it.kind == Kind::Delete) {
                     return Ok(Accepted::Waits(id.clone(), waiting.seq));
                 }
-                audit::append(tx, &of.id, &record)?;
                 let linked = loaded.link.agent.is_some() || loaded.link.admin.is_some();
                 if !linked && loaded.waiting.is_empty() && loaded.unfinished.is_empty() {
                     report::bury(tx, &of.id, &id, now)?;
+                    audit::append(tx, &of.id, &decided(&record, &Accepted::Gone, Value::Null))?;
                     return Ok::<_, Error>(Accepted::Gone);
                 }
                 let mut user = parse(&loaded.person.body)?;
@@ -161,7 +167,9 @@ impl Reconciler {
                 user.set("active", Value::Bool(false));
                 let answer = stored_user(&id, &user, &loaded.link, Provisioning::Disabled, None);
                 people::show(tx, &of.id, &id, &answer, Provisioning::Disabled, None, now)?;
-                Ok(Accepted::Waits(id.clone(), seq))
+                let accepted = Accepted::Waits(id.clone(), seq);
+                audit::append(tx, &of.id, &decided(&record, &accepted, Value::Null))?;
+                Ok(accepted)
             })
             .await?;
         Ok(Begun::accepted(accepted, false))
@@ -222,9 +230,9 @@ impl Reconciler {
                 let base = accept::base_of(&loaded)?;
                 let user = apply(&of, &rules, &base, &change)?;
                 let accepted = accept::change(tx, &of, &known, &loaded, &base, &user, &change, &by, now)?;
-                if user != base {
-                    let record = audit::Record { detail: fields_changed(&base, &user), ..record.clone() };
-                    audit::append(tx, &of.id, &record)?;
+                if user != base || matches!(accepted, Accepted::Waits(..)) {
+                    let changed = fields_changed(Some(&base), &user);
+                    audit::append(tx, &of.id, &decided(&record, &accepted, changed))?;
                 }
                 Ok(accepted)
             })
@@ -269,18 +277,17 @@ fn not_met() -> Outcome {
     }
 }
 
-/// For the auditor: before and after of what changed, without secrets.
-fn fields_changed(base: &Resource, user: &Resource) -> String {
-    let (mut before, mut after) = (base.clone(), user.clone());
-    for resource in [&mut before, &mut after] {
-        resource.remove(&format!("{}:phoneLoginPin", scim::urn::RINGCX_USER));
+/// For the auditor: what changes, and whether RingCX has to do with it.
+fn decided(record: &audit::Record, accepted: &Accepted, changed: Value) -> audit::Record {
+    let (person, decision) = match accepted {
+        Accepted::Now(id) => (Some(id), json!({"decision": "stored"})),
+        Accepted::Waits(id, seq) => (Some(id), json!({"decision": "waits for RingCX", "revision": seq})),
+        Accepted::Gone => (None, json!({"decision": "removed"})),
+    };
+    let mut detail = decision;
+    if let (Value::Object(fields), false) = (&mut detail, changed.is_null()) {
+        fields.insert("changed".to_owned(), changed);
     }
-    let (before, after) = (before.into_object(), after.into_object());
-    let mut changes = serde_json::Map::new();
-    for name in before.keys().chain(after.keys()) {
-        if before.get(name) != after.get(name) {
-            changes.insert(name.clone(), json!({"before": before.get(name), "after": after.get(name)}));
-        }
-    }
-    Value::Object(changes).to_string()
+    let person = person.cloned().or_else(|| record.person.clone());
+    audit::Record { person, detail: detail.to_string(), ..record.clone() }
 }

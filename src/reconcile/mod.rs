@@ -22,6 +22,7 @@ mod hold;
 mod intent;
 mod matching;
 mod password;
+mod record;
 mod recover;
 mod report;
 mod rounds;

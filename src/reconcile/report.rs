@@ -52,9 +52,19 @@ impl Reconciler {
         let was_deleted = loaded.person.deleted.is_some();
         let now = self.clock.now();
         let body = done.user.to_json();
+        let carried_out = loaded.waiting.iter().filter(|it| done.taken.is_some_and(|last| it.seq <= last));
+        let requests = || carried_out.clone().map(|it| it.by.request_id.clone());
+        let records: Vec<audit::Record> = carried_out
+            .clone()
+            .map(|revision| {
+                let detail = json!({"revision": revision.seq, "state": state.as_str()});
+                self.record(&id, Some(revision.by.clone()), "settled", &detail).also(requests())
+            })
+            .collect();
         self.store
             .write(move |tx| {
                 links::save(tx, &tenant, &id, &done.link, now)?;
+                records.iter().try_for_each(|record| audit::append(tx, &tenant, record))?;
                 if let Some(seq) = done.taken {
                     revisions::finish_through(tx, &tenant, &id, seq, Settlement::Settled, None, now)?;
                 }
@@ -88,6 +98,7 @@ impl Reconciler {
         &self,
         tenant: &Tenant,
         loaded: &Loaded,
+        causes: &[Actor],
         why: &scim::Error,
     ) -> Result<(), store::Error> {
         tracing::warn!(tenant = %tenant.id, person.id = %loaded.person.id, status = why.status, "RingCX or a guard refused");
@@ -98,10 +109,13 @@ impl Reconciler {
         let (waiting, why) = (loaded.waiting.clone(), why.clone());
         let record = self.record(
             &person.id,
-            waiting.first().map(|it| it.by.clone()),
+            waiting.first().map(|it| &it.by).or(causes.last()).cloned(),
             "refused",
-            &json!({"detail": why.detail}),
+            &json!({"status": why.status, "detail": why.detail}),
         );
+        // Who asked through a group is told by the person's state; a culprit among the writes stands alone.
+        let others = if waiting.is_empty() { causes } else { &[] };
+        let record = record.also(others.iter().map(|it| it.request_id.clone()));
         self.store
             .write(move |tx| {
                 audit::append(tx, &tenant_id, &record)?;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Reconciler;
 use super::case::Case;
@@ -21,7 +21,7 @@ use crate::domain::policy::DriftPolicy;
 use crate::domain::{Actor, PersonId, person};
 use crate::scim::{self, Resource};
 use crate::store::revisions::{self, Kind, Revision};
-use crate::store::{self, Tx, jobs, journal, links, members, people};
+use crate::store::{self, Tx, audit, jobs, journal, links, members, people};
 use crate::upstream::Lane;
 
 /// A person with everything that decides about them, read in one transaction.
@@ -69,7 +69,7 @@ impl Reconciler {
                 },
                 Err(Trouble::Refused(_)) if loaded.waiting.len() > 1 && !singly => singly = true,
                 Err(Trouble::Refused(why)) => {
-                    self.refuse(tenant, &loaded, &why).await?;
+                    self.refuse(tenant, &loaded, &job.causes, &why).await?;
                     if loaded.waiting.is_empty() {
                         match self.finish_job(job).await? {
                             Worked::Again => {}
@@ -103,9 +103,16 @@ impl Reconciler {
     ) -> Result<Worked, store::Error> {
         tracing::error!(tenant = %tenant.id, person.id = %job.person, why, "work on a person waits for an operator");
         let loaded = self.load(tenant, &job.person).await.unwrap_or_default();
+        let waiting = loaded.iter().flat_map(|it| it.waiting.iter().map(|revision| &revision.by));
+        let causes: Vec<&Actor> = job.causes.iter().chain(waiting).collect();
+        let by = causes.last().map(|it| (*it).clone());
+        let record = self
+            .record(&job.person, by, "parked", &json!({"detail": why}))
+            .also(causes.iter().map(|it| it.request_id.clone()));
         let (job, why, now) = (job.clone(), why.to_owned(), self.clock.now());
         self.store
             .write(move |tx| {
+                audit::append(tx, &job.tenant, &record)?;
                 if let Some(loaded) = loaded.as_ref().filter(|it| it.person.deleted.is_none()) {
                     let error = scim::Error::new(503, why.clone());
                     report::show_error(tx, &job.tenant, &loaded.person, &loaded.link, &error, now)?;

@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{Method, header, request::Parts};
 use subtle::ConstantTimeEq;
 
+use super::answered::Answering;
 use super::issuer::{self, Issuer, Use};
 use super::{App, Error, issued, token};
 use crate::domain::{Actor, PersonId, TenantId};
@@ -33,6 +34,8 @@ pub(super) struct Caller {
     pub(super) actor: Actor,
     /// For whom `/Me` stands.
     pub(super) person: Option<PersonId>,
+    /// What the auditor is told of the answer.
+    pub(super) answering: Answering,
 }
 
 /// The id of a request, made by the outermost layer.
@@ -107,7 +110,11 @@ impl FromRequestParts<App> for Caller {
             client_request_id: parts.extensions.get::<ClientRequestId>().map(|id| id.0.clone()),
             ..Actor::new(&token.id, &name, &request_id)
         };
-        Ok(Self { tenant: token.tenant, base, rules, actor, person: token.person })
+        let answering = parts.extensions.get::<Answering>().cloned().unwrap_or_default();
+        if !reads {
+            answering.writer(&token.tenant, &actor);
+        }
+        Ok(Self { tenant: token.tenant, base, rules, actor, person: token.person, answering })
     }
 }
 

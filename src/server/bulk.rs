@@ -62,8 +62,16 @@ pub(super) async fn bulk(
     };
     run.accept_all().await;
     let results = run.conclude(until).await;
+    caller.answering.operations(results.iter().map(outcome).collect());
     let body = json!({"schemas": [urn::BULK_RESPONSE], "Operations": results});
     Ok(answers::json(StatusCode::OK, body.to_string()))
+}
+
+/// What the auditor is told of one operation.
+fn outcome(result: &Value) -> Value {
+    let pick = |name: &str| result.get(name).cloned();
+    let detail = result.pointer("/response/detail");
+    json!({"method": pick("method"), "location": pick("location"), "status": pick("status"), "detail": detail})
 }
 
 impl Run<'_> {

@@ -3,6 +3,7 @@
 //! A handler parses, asks the reconciler or the store once, and answers. It knows nothing of RingCX. Start with [`router()`]; every
 //! error of every kind leaves through [`Error`] and is a SCIM error with a request id.
 
+mod answered;
 mod answers;
 mod auth;
 mod bulk;

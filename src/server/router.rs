@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::answered::Answering;
 use super::auth::{Caller, ClientRequestId, RequestId, Straightened, no_route, tenant_of};
 use super::{
     App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, oauth, openapi, query, users,
@@ -152,6 +153,9 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if let Some(id) = ClientRequestId::of(request.headers()) {
         request.extensions_mut().insert(id);
     }
+    let answering = Answering::default();
+    request.extensions_mut().insert(answering.clone());
+    let path = request.uri().path().to_owned();
     let answered = tokio::time::timeout(LATEST, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| {
         Error::unavailable(
@@ -169,6 +173,7 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), id);
     }
+    answering.record(&app, &method, &path, response.status().as_u16(), error.as_ref()).await;
     let (status, took) = (response.status(), begun.elapsed());
     log(&id, &method, &route, &tenant, status, took, error.as_ref());
     metrics::request(route, method, status.as_u16(), tenant, took);

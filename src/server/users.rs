@@ -90,6 +90,9 @@ pub(super) async fn delete(
 ) -> Result<Response, Error> {
     let if_match = conditions.if_match.as_deref();
     let begun = app.reconciler.delete(&caller.tenant, &caller.actor, &id, if_match).await?;
+    if begun.waits() {
+        caller.answering.waits();
+    }
     match app.reconciler.conclude(&caller.tenant, begun, deadline(&app)).await? {
         Outcome::Gone => Ok(answers::empty(StatusCode::NO_CONTENT)),
         other => settled(other).map(|_| answers::empty(StatusCode::NO_CONTENT)),
@@ -133,6 +136,9 @@ fn projection(query: &ListQuery) -> Result<Projection, Error> {
 }
 
 async fn conclude(app: &App, caller: &Caller, begun: Begun) -> Result<PersonId, Error> {
+    if begun.waits() {
+        caller.answering.waits();
+    }
     settled(app.reconciler.conclude(&caller.tenant, begun, deadline(app)).await?)
 }
 

@@ -1,4 +1,9 @@
 //! The audit record: append-only, and chained by hashes within a second of its insertion.
+//!
+//! [`append`] is all that writers need. [`chain`] proves what is there, [`story`] reads it.
+
+pub mod chain;
+pub mod story;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -73,17 +78,6 @@ impl Record {
         also.dedup();
         Self { also, ..self }
     }
-}
-
-/// The state of the chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    /// Records that are numbered and chained.
-    pub sealed: i64,
-    /// The hash of the last of them.
-    pub head: Option<String>,
-    /// The number of the first record that does not fit.
-    pub broken_at: Option<i64>,
 }
 
 /// Records sealed in one transaction.
@@ -184,23 +178,4 @@ pub fn seal_batch(tx: &mut Tx<'_>) -> Result<u64, Error> {
         hash = next;
     }
     Ok(open.len() as u64)
-}
-
-/// Goes through the chain and names the first record that does not fit.
-pub fn verify(tx: &mut Tx<'_>) -> Result<Chain, Error> {
-    let mut chain = Chain::default();
-    let mut previous = String::new();
-    let sql = ["SELECT ", COLUMNS, ", seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq"].concat();
-    tx.each(&sql, &[], |row| {
-        let (seq, stored) = (row.int(12)?, row.text(13)?);
-        let expected = chained(&previous, &canonical(row)?);
-        if chain.broken_at.is_none() && (stored != expected || seq != chain.sealed + 1) {
-            chain.broken_at = Some(seq);
-        }
-        chain.sealed = seq;
-        chain.head = Some(stored.clone());
-        previous = stored;
-        Ok(())
-    })?;
-    Ok(chain)
 }

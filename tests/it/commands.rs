@@ -96,6 +96,8 @@ fn a_token_is_made_once_listed_without_itself_and_revoked() {
 fn bad_input_is_one_sentence_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = config(folder.path(), "[tenant.default.policy]\ndefault_agent_gruop = \"x\"");
+    let right = tempfile::tempdir().unwrap();
+    let good = config(right.path(), "");
     for (arguments, says) in [
         (
             vec!["serve", "--config", &wrong],
@@ -107,7 +109,12 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         (vec!["simulator", "--set", "put_mode=both"], vec!["put_mode", "merge"]),
         (vec!["check"], vec!["store.url"]),
         (vec!["import"], vec!["not in this version"]),
-        (vec!["audit", "verify"], vec!["not in this version"]),
+        (vec!["audit", "verify"], vec!["store.url"]),
+        (
+            vec!["audit", "export", "--config", &good, "--since", "yesterday"],
+            vec!["--since", "yesterday", "2026-11-25"],
+        ),
+        (vec!["audit", "trace", "", "--config", &good], vec!["X-Request-Id"]),
         (vec!["token", "rotate", "--name", "x"], vec!["store.url"]),
         (vec!["nonsense"], vec!["nonsense"]),
     ] {
@@ -117,7 +124,9 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
             assert!(error.contains(part), "{arguments:?}: {error}");
         }
     }
-    assert!(!folder.path().join("bridge.db").exists(), "nothing changed");
+    for folder in [folder, right] {
+        assert!(!folder.path().join("bridge.db").exists(), "nothing changed");
+    }
 }
 
 #[test]

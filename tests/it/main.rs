@@ -10,6 +10,7 @@
 
 mod admins;
 mod alerts;
+mod audit;
 mod bulk;
 mod commands;
 mod concurrency;

@@ -3,6 +3,7 @@
 //! PostgreSQL is the one that `RINGCX_SCIM_TEST_POSTGRES` names (`scripts/check` starts one); each test has a schema of its own
 //! there. Start reading at [`Scratch`]; the engine is in `engine`, the tables are in `tables`, lists and filters in `search`.
 
+mod audit;
 mod engine;
 mod order;
 mod search;

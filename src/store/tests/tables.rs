@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::{Error, audit, budgets, groups, jobs, leases, members, names, people, revisions, search};
+use super::super::{Error, budgets, groups, jobs, leases, members, names, people, revisions, search};
 use super::{Scratch, at, insert_person, on_both, person_id, tenant};
 use crate::domain::person::group_keys;
 use crate::domain::{Actor, GroupId, PersonId};
@@ -25,7 +25,6 @@ on_both!(
     a_bucket_never_gives_more_than_it_has,
     a_minute_sees_no_more_exchanges_than_allowed,
     a_lease_has_one_owner,
-    an_edited_audit_record_is_named,
     a_tombstone_leaves_the_counts_and_keeps_its_id,
 );
 
@@ -299,27 +298,6 @@ async fn a_lease_has_one_owner(scratch: Scratch) {
     assert_eq!(acquire("b", 18_999).await.unwrap(), None);
     assert_eq!(acquire("b", 19_000).await.unwrap(), Some(2));
     assert_eq!(acquire("a", 19_001).await.unwrap(), None);
-}
-
-async fn an_edited_audit_record_is_named(scratch: Scratch) {
-    let fill = |tx: &mut super::super::Tx<'_>| {
-        (0..20).try_for_each(|n| {
-            let by = Actor::new("c", "token:c", "r");
-            let record =
-                audit::Record::new(&format!("{n:03}"), at(n), &by, "person.create", &json!({ "n": n }));
-            let record = record.about(&person_id(1)).also((n % 2 == 1).then(|| "s".to_owned()));
-            audit::append(tx, &tenant(), &record)
-        })
-    };
-    scratch.store.write(fill).await.unwrap();
-    assert!(scratch.store.read(audit::has_unsealed).await.unwrap());
-    assert_eq!(scratch.store.write(audit::seal_batch).await.unwrap(), 20);
-    let chain = scratch.store.read_long(audit::verify).await.unwrap();
-    assert_eq!((chain.sealed, chain.broken_at), (20, None));
-    scratch.change("UPDATE audit SET detail = '{}' WHERE seq = 7").await.unwrap();
-    assert_eq!(scratch.store.read_long(audit::verify).await.unwrap().broken_at, Some(7));
-    scratch.change("DELETE FROM audit WHERE seq = 5").await.unwrap();
-    assert_eq!(scratch.store.read_long(audit::verify).await.unwrap().broken_at, Some(6));
 }
 
 async fn a_tombstone_leaves_the_counts_and_keeps_its_id(scratch: Scratch) {

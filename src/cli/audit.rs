@@ -1,0 +1,247 @@
+//! `audit`: what was decided and done, proven and told.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Subcommand};
+use comfy_table::Table;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::{Failure, load, say};
+use crate::store::audit::chain::{self, Verdict};
+use crate::store::audit::story::{self, Stored};
+use crate::store::{Store, jobs};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Every record, as JSON Lines
+    Export(Export),
+    /// Prove that no record was edited, removed or put elsewhere
+    Verify(Verify),
+    /// The whole story of one request: what came, what was decided, each call to RingCX, the answer
+    Trace(Trace),
+}
+
+#[derive(Args)]
+pub(super) struct Export {
+    /// The configuration file; left out: the environment says it all
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only this tenant
+    #[arg(long, value_name = "T")]
+    tenant: Option<String>,
+    /// Only from this time on, as in 2026-11-25 or 2026-11-25T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only about this person, by SCIM id
+    #[arg(long, value_name = "ID")]
+    person: Option<String>,
+    /// JSON Lines are what it always prints
+    #[arg(long, hide = true)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Verify {
+    /// The configuration file; left out: the environment says it all
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A head that was printed earlier: it must still be in the chain
+    #[arg(long, value_name = "HEAD")]
+    expect: Option<String>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Trace {
+    /// The request id that the client was told (X-Request-Id), or the one that it gave itself
+    request_id: String,
+    /// The configuration file; left out: the environment says it all
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Export(options) => export(options).await,
+        Command::Verify(options) => verify(options).await,
+        Command::Trace(options) => trace(options).await,
+    }
+}
+
+async fn open(config: Option<PathBuf>) -> Result<Store, Failure> {
+    let config = load(config.as_deref())?;
+    Ok(Store::open(&config.store).await.context("the store did not open")?)
+}
+
+/// A time, or the beginning of a day in UTC.
+fn time(option: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|it| it.timestamp());
+    let found = text.parse::<Timestamp>().ok().or_else(day);
+    let found = found
+        .ok_or_else(|| anyhow!("{option} \"{text}\" is no time; write 2026-11-25 or 2026-11-25T08:00:00Z"));
+    found.map(Some).map_err(Failure::Input)
+}
+
+async fn export(options: Export) -> Result<(), Failure> {
+    let since = time("--since", options.since.as_deref())?;
+    let until = time("--until", options.until.as_deref())?;
+    let store = open(options.config).await?;
+    let wanted = |it: &Stored| {
+        options.tenant.as_ref().is_none_or(|tenant| *tenant == it.tenant)
+            && since.is_none_or(|since| it.record.at >= since)
+            && until.is_none_or(|until| it.record.at < until)
+            && options
+                .person
+                .as_deref()
+                .is_none_or(|id| it.record.person.as_ref().is_some_and(|it| it.as_str() == id))
+    };
+    let told = story::each(&store, |record| {
+        if wanted(&record) {
+            say(&serde_json::to_string(&record).unwrap_or_default());
+        }
+    });
+    told.await.context("the records were not read")?;
+    store.close().await;
+    Ok(())
+}
+
+async fn verify(options: Verify) -> Result<(), Failure> {
+    let store = open(options.config).await?;
+    let verdict =
+        chain::verify(&store, options.expect.as_deref()).await.context("the records were not read")?;
+    store.close().await;
+    if options.json {
+        say(&serde_json::to_string(&verdict).unwrap_or_default());
+    } else {
+        tell(&verdict);
+    }
+    if verdict.faults.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<&str> = verdict.faults.iter().map(|fault| fault.detail.as_str()).collect();
+    Err(Failure::Ran(anyhow!("the chain is broken: {}", named.join("; "))))
+}
+
+fn tell(verdict: &Verdict) {
+    say(&format!("records: {}", verdict.records));
+    say(&format!("head: {}", verdict.head.as_deref().unwrap_or("none")));
+    match verdict.unsealed_since {
+        Some(since) => say(&format!(
+            "not sealed yet: {} since {since}; the server seals within a second",
+            verdict.unsealed
+        )),
+        None => say("not sealed yet: 0"),
+    }
+    for fault in &verdict.faults {
+        say(&format!("broken: {}", fault.detail));
+    }
+}
+
+async fn trace(options: Trace) -> Result<(), Failure> {
+    if options.request_id.trim().is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "the request id is empty; it is in the header X-Request-Id of the answer"
+        )));
+    }
+    let store = open(options.config).await?;
+    let records =
+        story::of_request(&store, options.request_id.trim()).await.context("the records were not read")?;
+    let waiting = under_way(&store, &records).await?;
+    store.close().await;
+    if records.is_empty() {
+        return Err(Failure::Input(anyhow!(
+            "no record belongs to request {}; reads and writes that change nothing leave none",
+            options.request_id
+        )));
+    }
+    if options.json {
+        say(&json!({"request_id": options.request_id, "records": records, "under_way": waiting}).to_string());
+    } else {
+        show(&records, &waiting);
+    }
+    Ok(())
+}
+
+/// The people of a story for whom something is still to be done, and why it was put off.
+async fn under_way(store: &Store, records: &[Stored]) -> Result<Vec<Value>, Failure> {
+    let mut asked = std::collections::BTreeSet::new();
+    let mut found = Vec::new();
+    for stored in records {
+        let (Some(person), Ok(tenant)) = (stored.record.person.clone(), stored.tenant.parse()) else {
+            continue;
+        };
+        if !asked.insert(person.clone()) {
+            continue;
+        }
+        let of = person.clone();
+        let job =
+            store.read(move |tx| jobs::get(tx, &tenant, &of)).await.context("the jobs were not read")?;
+        if let Some(job) = job {
+            found.push(json!({
+                "person": person, "due": job.due, "why": job.last_error, "parked": job.parked.is_some(),
+            }));
+        }
+    }
+    Ok(found)
+}
+
+fn show(records: &[Stored], waiting: &[Value]) {
+    let Some(first) = records.first() else { return };
+    let actor = first.record.actor.as_deref().unwrap_or("unknown");
+    say(&format!("request {} of {actor} in tenant {}", first.record.request_id, first.tenant));
+    if let Some(id) = &first.record.client_request_id {
+        say(&format!("the client calls it {id}"));
+    }
+    let mut table = Table::new();
+    table.set_header(["time", "after ms", "what", "about", "detail"]);
+    for stored in records {
+        let record = &stored.record;
+        let after = record.at.duration_since(first.record.at).as_millis();
+        let about = match (&record.person, &record.group) {
+            (Some(person), _) => format!("person {person}"),
+            (None, Some(group)) => format!("group {group}"),
+            (None, None) => String::new(),
+        };
+        table.add_row([
+            record.at.to_string(),
+            after.to_string(),
+            record.action.clone(),
+            about,
+            lines(&stored.detail()),
+        ]);
+    }
+    say(&table.to_string());
+    for job in waiting {
+        say(&format!("still under way: {job}"));
+    }
+}
+
+/// A detail as lines: what changed field by field, the rest as it is.
+fn lines(detail: &Value) -> String {
+    let Value::Object(fields) = detail else { return detail.to_string() };
+    let mut lines = Vec::new();
+    for (name, value) in fields {
+        match (name.as_str(), value) {
+            ("changed", Value::Object(changes)) => lines.extend(changes.iter().map(|(field, change)| {
+                let part = |name: &str| change.get(name).map(Value::to_string).unwrap_or_default();
+                format!("{field}: {} -> {}", part("before"), part("after"))
+            })),
+            (_, Value::String(text)) => lines.push(format!("{name}: {text}")),
+            _ => lines.push(format!("{name}: {value}")),
+        }
+    }
+    lines.join("\n")
+}
