@@ -19,6 +19,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::policy::AgentDefaults;
+use crate::domain::policy::agent_defaults::{self, Fault};
 use crate::domain::{GroupMapping, Policy, TenantId};
 use crate::scim::Compatibility;
 use crate::server::issuer::Issuer;
@@ -287,6 +288,13 @@ impl TenantConfig {
                     found.push((owned(&["tenant", id, "ringcx", "api_token"]), "is empty".to_owned()));
                 }
             }
+        }
+        for (key, fault) in agent_defaults::check(&self.agent_defaults, &self.policy) {
+            let message = match fault {
+                Fault::Because(why) => why,
+                Fault::Unknown => read::unknown(&key, &agent_defaults::names()),
+            };
+            found.push((owned(&["tenant", id, "agent_defaults", &key]), message));
         }
         for (index, mapping) in self.group.iter().enumerate() {
             if mapping.matches.trim().is_empty() {

@@ -28,6 +28,8 @@ jwt = "simulated-jwt"
 default_agent_group = "Default"
 auto_create_agent_groups = true
 password_on_put = "omit"
+assignment_shape = "objects"
+phone_login_pin = true
 allowed_roles = ["ACCESS_AUDIT_LOG"]
 allowed_rights_docs = [4711]
 """

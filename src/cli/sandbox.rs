@@ -116,6 +116,9 @@ fn config(options: &Options, folder: &Path, seed: &Seed, upstream_url: &str) -> 
                 "ACCESS_GOODDATA_EDITOR", "ACCESS_GOODDATA_ANALYST", "ACCESS_GOODDATA_VIEWER"]"#
                 .to_owned(),
         ),
+        // Every attribute can be tried.
+        ("BRIDGE__TENANT__DEFAULT__POLICY__ASSIGNMENT_SHAPE", "objects".to_owned()),
+        ("BRIDGE__TENANT__DEFAULT__POLICY__PHONE_LOGIN_PIN", "true".to_owned()),
         ("BRIDGE__TENANT__DEFAULT__POLICY__ALLOWED_RIGHTS_DOCS", "[4711, 4712]".to_owned()),
     ];
     let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));

@@ -116,7 +116,7 @@ fn missing(path: &[String]) -> String {
     format!("is missing; set it in the file under [{section}] or as {}", tree::variable_of(path))
 }
 
-fn unknown(key: &str, known: &[&str]) -> String {
+pub(super) fn unknown(key: &str, known: &[&str]) -> String {
     match near::nearest(key, known) {
         Some(nearest) => format!("unknown key; did you mean {nearest}?"),
         None => format!("unknown key; known here are {}", known.join(", ")),

@@ -228,6 +228,23 @@ fn mistakes_in_variables_name_the_variable() {
 }
 
 #[test]
+fn agent_defaults_are_fields_of_an_agent_of_the_right_type_and_nobody_elses() {
+    for (line, expected) in [
+        ("allowManualCals = true", "unknown key; did you mean allowManualCalls?"),
+        ("allowHold = \"yes\"", "must be true or false"),
+        ("username = \"x\"", "is decided by username_template"),
+        ("password = \"x\"", "is a secret, made anew for each agent; no two agents share one"),
+        ("phoneLoginDialGroup = \"x\"", "needs policy.assignment_shape"),
+        ("initLoginBaseStateId = 3", "follows from initLoginBaseState; give the label there"),
+    ] {
+        let found = load(&format!("{GOOD}[tenant.default.agent_defaults]\n{line}\n"), &[]).unwrap_err();
+        let key = line.split(' ').next().unwrap();
+        let expected = format!("tenant.default.agent_defaults.{key}: {expected}");
+        assert!(found.len() == 1 && found[0].contains(&expected), "{found:?} is not {expected}");
+    }
+}
+
+#[test]
 fn variables_win_over_the_file_and_underscores_are_hyphens_in_tenant_names() {
     let text = format!("{GOOD}[tenant.north-1.ringcx]\naccount_id = \"1\"\napi_token = \"b\"\n");
     let config = load(

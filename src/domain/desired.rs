@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::grant::{self, GroupGrants, GroupWish, Membership, RightsDocNames};
+use super::lookup::{self, ASSIGNED};
 use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, MappedAgentType, Persona, Policy};
 use super::{fold, mapping, person};
 use crate::scim::{Error, Resource};
-use crate::upstream::model::{AgentGroup, AgentGroupId, AuxState, RcUserId, RightsDocId, RoleType};
+use crate::upstream::model::{
+    AgentGroup, AgentGroupId, AuxState, DialGroup, Queue, RcUserId, RightsDocId, RoleType,
+};
 
 /// What the bridge knows of the account as a whole.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,17 @@ pub struct Directory {
     pub rights_docs: RightsDocNames,
     /// The names of the rights documents as RingCX spells them.
     pub rights_doc_titles: BTreeMap<RightsDocId, String>,
+    /// Dial groups and queues; none where no tenant's setting has asked for them.
+    pub assignables: Option<Assignables>,
+}
+
+/// What agents can be assigned to besides their group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Assignables {
+    /// The dial groups.
+    pub dial_groups: Vec<DialGroup>,
+    /// The queues.
+    pub queues: Vec<Queue>,
 }
 
 /// The terms under which a tenant's people are provisioned.
@@ -79,12 +94,21 @@ pub struct DesiredAgent {
     pub login: String,
     /// The fields that the client decides.
     pub fields: BTreeMap<String, Value>,
+    /// Fields that stay as they are although the client does not decide them now.
+    pub kept: BTreeSet<String>,
     /// The value for `externalAgentId`.
     pub external_agent_id: Option<String>,
     /// The RingCentral extension that the client named.
     pub rc_user_id: Option<RcUserId>,
     /// The address by which an extension is looked up.
     pub lookup_email: Option<String>,
+}
+
+impl DesiredAgent {
+    /// The fields that count as set by the client once this is what RingCX has.
+    pub fn owned(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
+        self.fields.keys().chain(before.intersection(&self.kept)).cloned().collect()
+    }
 }
 
 /// The administrator that a person ought to have.
@@ -134,15 +158,19 @@ pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
     if let Some(name) = named_group(user) {
         group_named(name, &terms.directory.agent_groups).map_err(Error::invalid_value)?;
     }
-    if let Some(label) = mapping::ringcx_text(user, "initialState")
-        && mapping::aux_state(label, &terms.directory.aux_states).is_none()
-    {
-        let known: Vec<_> =
-            terms.directory.aux_states.iter().filter(|it| it.active).map(|it| it.name.as_str()).collect();
-        return Err(Error::invalid_value(format!(
-            "initialState \"{label}\" is not a state of this RingCX account; use one of {}.",
-            known.join(", ")
-        )));
+    let states = &terms.directory.aux_states;
+    if let Some(label) = mapping::ringcx_text(user, "initialState") {
+        lookup::state("initialState", label, states).map_err(Error::invalid_value)?;
+    }
+    // Where the states cannot be read RingCX decides what it takes.
+    if let Some(label) = mapping::ringcx_text(user, "ghostRnaAction").filter(|_| !states.is_empty()) {
+        lookup::state("ghostRnaAction", label, states).map_err(Error::invalid_value)?;
+    }
+    for assigned in ASSIGNED {
+        if let Some(text) = mapping::ringcx_text(user, assigned.attribute) {
+            let found = assigned.id(assigned.attribute, text, terms.policy, terms.directory);
+            found.map_err(Error::invalid_value)?;
+        }
     }
     grant::direct_roles(user, terms.policy, terms.mappings)?;
     grant::direct_rights_docs(user, terms.policy, terms.mappings)?;
@@ -184,7 +212,9 @@ fn desired_agent(
 ) -> DesiredAgent {
     let user = standing.user;
     let user_name = user.text("userName").unwrap_or_default();
-    let mut fields = mapping::agent_fields(user, terms.policy, &terms.directory.aux_states);
+    let mapping::AgentFields { values: mut fields, kept, notes: unresolved } =
+        mapping::agent_fields(user, terms.policy, terms.directory);
+    notes.extend(unresolved);
     let kind = mapping::ringcx_text(user, "agentType").or(grants.agent_type.map(MappedAgentType::as_str));
     if let Some(kind) = kind {
         fields.insert("agentType".to_owned(), json!(kind));
@@ -193,6 +223,7 @@ fn desired_agent(
         group: effective_group(standing, terms, grants, notes),
         login: person::login_name(&terms.policy.username_template, user_name, terms.account_id),
         fields,
+        kept,
         external_agent_id: mapping::external_agent_id(user, terms.external_id_source).map(str::to_owned),
         rc_user_id: mapping::ringcx_text(user, "rcExtensionId").and_then(|id| id.parse().ok()).map(RcUserId),
         lookup_email: person::email(user).or(user_name.contains('@').then_some(user_name)).map(str::to_owned),

@@ -8,9 +8,11 @@ pub mod desired;
 pub mod grant;
 mod ids;
 pub mod link;
+mod lookup;
 pub mod mapping;
 pub mod offer;
 pub mod person;
+mod phone;
 pub mod plan;
 pub mod policy;
 #[cfg(test)]

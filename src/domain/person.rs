@@ -117,7 +117,12 @@ pub(super) fn elements<'a>(resource: &'a Resource, attribute: &str) -> impl Iter
 
 /// The `value` of an element.
 pub(super) fn value_of(element: &Value) -> Option<&str> {
-    element.get("value").and_then(Value::as_str)
+    text_of(element, "value")
+}
+
+/// A text of an element.
+pub(super) fn text_of<'a>(element: &'a Value, name: &str) -> Option<&'a str> {
+    element.get(name).and_then(Value::as_str)
 }
 
 #[cfg(test)]

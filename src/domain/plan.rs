@@ -276,7 +276,8 @@ fn changed_fields(
     let raw = seen.agent.raw();
     let mut target = wanted.fields.clone();
     let owned = link.map(|link| link.owned.clone()).unwrap_or_default();
-    for field in owned.iter().filter(|field| !wanted.fields.contains_key(*field)) {
+    let withdrawn = |field: &&String| !wanted.fields.contains_key(*field) && !wanted.kept.contains(*field);
+    for field in owned.iter().filter(withdrawn) {
         if let Some(value) = mapping::cleared_value(field, around.agent_defaults) {
             target.insert(field.clone(), value);
         }
@@ -294,7 +295,12 @@ fn changed_fields(
     if seen.agent.user_managed_by_rc() {
         target.retain(|field, _| !mapping::MANAGED_BY_RINGCENTRAL.contains(&field.as_str()));
     }
-    target.retain(|field, value| !same_value(raw.get(field), value));
+    target.retain(|field, value| {
+        let seen = raw.get(field);
+        let assigned = mapping::assigned_id(field, value);
+        let same = assigned.is_some() && seen.and_then(|seen| mapping::assigned_id(field, seen)) == assigned;
+        !same && !same_value(seen, value)
+    });
     target
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Each field says what it does and its default; [`Policy::check`] names what cannot be true together.
 
+pub mod agent_defaults;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::fold;
 use crate::clock::Span;
+pub use agent_defaults::AgentDefaults;
 pub use words::*;
 
 /// The settings of one tenant that decide what people get.
@@ -89,8 +90,17 @@ pub struct Policy {
     pub move_strategy: MoveStrategy,
     /// Whether a rights document's assignment call replaces the list of those who have it.
     pub assignment_mode: AssignmentMode,
-    /// How dial group and queue are written on an agent; left out: not at all.
+    /// How dial group and queue are written on an agent; left out: not at all, and a write that names one is refused.
     pub assignment_shape: Option<AssignmentShape>,
+    /// Where an agent's login destinations come from.
+    pub default_login_destination_source: DestinationSource,
+    /// Where an agent's location comes from when the extension does not say it.
+    pub location_source: ProfileSource,
+    /// Where an agent's team comes from when the extension does not say it.
+    pub team_source: ProfileSource,
+    /// Whether `phoneLoginPin` is taken. Off: it is dropped unread, since every administrator of the identity provider can
+    /// read what stands in a profile there.
+    pub phone_login_pin: bool,
     /// The administrator under whom new ones are created; default: the bridge's own account.
     pub admin_parent_user_id: Option<i64>,
     /// The administrator who takes over what a deleted one has created.
@@ -142,6 +152,10 @@ impl Default for Policy {
             move_strategy: MoveStrategy::Auto,
             assignment_mode: AssignmentMode::Auto,
             assignment_shape: None,
+            default_login_destination_source: DestinationSource::Extension,
+            location_source: ProfileSource::Extension,
+            team_source: ProfileSource::Extension,
+            phone_login_pin: false,
             admin_parent_user_id: None,
             admin_reassign_user_id: None,
             max_agents: None,
@@ -222,9 +236,6 @@ impl GroupMapping {
         wanted == fold(display_name) || external_id.is_some_and(|it| wanted == fold(it)) || wanted == fold(id)
     }
 }
-
-/// Fields of every agent that the bridge creates, in RingCX's own names (`[tenant.NAME.agent_defaults]`).
-pub type AgentDefaults = Map<String, Value>;
 
 #[cfg(test)]
 mod tests {

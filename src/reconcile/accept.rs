@@ -287,9 +287,10 @@ pub(super) fn missing(id: &PersonId) -> Error {
 /// Whether a change touches what is checked against lists of the tenant or of RingCX.
 fn touches_grants(base: &Resource, user: &Resource) -> bool {
     let ringcx = |name: &str| format!("{}:{name}", scim::urn::RINGCX_USER);
-    ["roles".to_owned(), "entitlements".to_owned(), ringcx("agentGroupName"), ringcx("initialState")]
-        .iter()
-        .any(|path| base.get(path) != user.get(path))
+    let named =
+        ["agentGroupName", "initialState", "ghostRnaAction", "defaultDialGroup", "manualOutboundQueue"];
+    let paths = named.iter().map(|name| ringcx(name)).chain(["roles".to_owned(), "entitlements".to_owned()]);
+    paths.into_iter().any(|path| base.get(&path) != user.get(&path))
 }
 
 /// Access removal goes before everything else.

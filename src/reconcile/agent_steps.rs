@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::case::{Case, Entry};
 use super::password;
 use super::trouble::{Doing, Trouble};
+use crate::domain::desired::DesiredAgent;
 use crate::domain::link::{AgentGroupAgent, AgentLink};
 use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
 use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
-use crate::domain::{desired::DesiredAgent, mapping};
 use crate::scim;
 use crate::store::inventory;
 use crate::upstream::model::{Agent, AgentGroupId, AgentId, RcUserId};
@@ -33,11 +33,6 @@ impl Case<'_> {
         let rc_user_id = self.extension_of(wanted).await?;
         let mut body: Map<String, Value> = new.fields.clone().into_iter().collect();
         body.insert("username".to_owned(), json!(new.login));
-        if !body.contains_key("initLoginBaseStateId")
-            && let Some(state) = mapping::aux_state("AVAILABLE", &self.known.directory.aux_states)
-        {
-            body.extend(mapping::initial_state(state));
-        }
         body.insert("isActive".to_owned(), json!(true));
         if let Some(id) = rc_user_id {
             body.insert("rcUserId".to_owned(), json!(id.0));
@@ -59,7 +54,10 @@ impl Case<'_> {
         let mut whole: Map<String, Value> = new.fields.clone().into_iter().collect();
         whole.extend(made.raw().clone());
         let made = Agent::from_raw(whole);
-        self.link_new_agent(&made, new.group, new.fields.keys().cloned(), rc_user_id, (entry, "done")).await
+        // What the tenant's defaults gave is nobody's: whoever changes it in RingCX may.
+        let external = new.fields.contains_key("externalAgentId").then(|| "externalAgentId".to_owned());
+        let owned = wanted.fields.keys().cloned().chain(external);
+        self.link_new_agent(&made, new.group, owned, rc_user_id, (entry, "done")).await
     }
 
     /// Remembers an agent of our making before anything else happens to it.

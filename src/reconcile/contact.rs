@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::tenant::{Known, StoredKnown};
 use super::{Error, Reconciler, Tenant};
-use crate::domain::desired::Directory;
+use crate::domain::desired::{Assignables, Directory};
 use crate::domain::fold;
 use crate::domain::policy::ExternalIdSource;
 use crate::store::{self, facts, inventory};
@@ -68,11 +68,18 @@ impl Reconciler {
         if let Some(text) = self.store.read(move |tx| facts::get(tx, &id, KNOWN)).await?
             && let Ok(stored) = serde_json::from_str::<StoredKnown>(&text)
         {
-            tenant.learn(stored.into());
+            let mut known: Known = stored.into();
+            if tenant.policy.assignment_shape.is_some() && known.directory.assignables.is_none() {
+                // The setting is younger than what the store remembers.
+                known.directory.assignables =
+                    Some(assignables(&tenant.ringcx.calls(Lane::Update, None)).await?);
+                self.store_known(tenant, &known, None).await?;
+            }
+            tenant.learn(known);
             return Ok(());
         }
         let calls = tenant.ringcx.calls(Lane::Update, None);
-        let mut known = Known { directory: directory(&calls).await?, ..Known::default() };
+        let mut known = Known { directory: directory(tenant, &calls).await?, ..Known::default() };
         let mut items = Vec::new();
         let mut agents = Vec::new();
         for group in &known.directory.agent_groups {
@@ -164,11 +171,12 @@ impl Reconciler {
         }
         let calls = tenant.ringcx.calls(Lane::Update, None);
         let mut fresh = Known::clone(&known);
-        match directory(&calls).await {
+        match directory(tenant, &calls).await {
             Ok(directory) => {
                 fresh.directory = Directory {
                     agent_groups: directory.agent_groups,
                     aux_states: directory.aux_states,
+                    assignables: directory.assignables,
                     ..fresh.directory
                 };
                 self.store_known(tenant, &fresh, None).await?;
@@ -204,14 +212,35 @@ pub enum ContactError {
     Store(#[from] store::Error),
 }
 
-async fn directory(calls: &Calls) -> Result<Directory, upstream::Error> {
+async fn directory(tenant: &Tenant, calls: &Calls) -> Result<Directory, upstream::Error> {
     let agent_groups = calls.agent_groups().await?;
     let aux_states = match calls.aux_states().await {
         // The path is in no published interface description: without it the labels are unknown, and nothing else fails.
         Err(upstream::Error::NotFound | upstream::Error::Forbidden { .. }) => Vec::new(),
         other => other?,
     };
-    Ok(Directory { agent_groups, aux_states, ..Directory::default() })
+    let assignables = match tenant.policy.assignment_shape {
+        Some(_) => Some(assignables(calls).await?),
+        None => None,
+    };
+    Ok(Directory { agent_groups, aux_states, assignables, ..Directory::default() })
+}
+
+/// Dial groups and queues; where the account may not read them there are none.
+async fn assignables(calls: &Calls) -> Result<Assignables, upstream::Error> {
+    let readable = |error: upstream::Error| match error {
+        upstream::Error::NotFound | upstream::Error::Forbidden(_) => Ok(()),
+        error => Err(error),
+    };
+    let dial_groups = match calls.dial_groups().await {
+        Ok(found) => found,
+        Err(error) => readable(error).map(|()| Vec::new())?,
+    };
+    let queues = match calls.queues().await {
+        Ok(found) => found,
+        Err(error) => readable(error).map(|()| Vec::new())?,
+    };
+    Ok(Assignables { dial_groups, queues })
 }
 
 /// `none` where agents have an external id already: it belongs to a workforce-management feed that nobody connects with us.

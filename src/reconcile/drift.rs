@@ -240,9 +240,10 @@ impl Reconciler {
                 Err(error) => return Err(error.into()),
             }
         }
+        let (agent_defaults, _) = tenant.defaults(known);
         let around = Circumstances {
             policy: &tenant.policy,
-            agent_defaults: &tenant.agent_defaults,
+            agent_defaults: &agent_defaults,
             link: &loaded.link,
             switch_on: false,
             scope: Scope { agent: true, admin: true },

@@ -82,6 +82,7 @@ impl Reconciler {
     /// When the request cannot be accepted at all: a name in use, an unknown role, a candidate that a person must decide on.
     pub async fn create(&self, tenant: &TenantId, by: &Actor, new: Resource) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
+        let new = without_pin(tenant, new);
         let Some(known) = self.known_for(tenant, &new).await? else { return Ok(Begun::ended(not_met())) };
         check_names(&new, &tenant.terms(&known))?;
         let fresh = PersonId::from(self.ids.next());
@@ -257,8 +258,16 @@ impl Reconciler {
     }
 }
 
+/// A PIN that the tenant does not take is not stored either.
+fn without_pin(tenant: &Tenant, mut user: Resource) -> Resource {
+    if !tenant.policy.phone_login_pin {
+        user.remove(&format!("{}:phoneLoginPin", scim::urn::RINGCX_USER));
+    }
+    user
+}
+
 fn apply(tenant: &Tenant, rules: &Rules, base: &Resource, change: &Change) -> Result<Resource, Error> {
-    Ok(match change {
+    let user = match change {
         Change::Put(body) => check::replace(&schema::USER, base, body.clone(), rules)?,
         Change::Patch(op) => {
             let patched = patch::apply(&schema::USER, base, op, rules)?;
@@ -267,7 +276,8 @@ fn apply(tenant: &Tenant, rules: &Rules, base: &Resource, change: &Change) -> Re
             }
             patched.resource
         }
-    })
+    };
+    Ok(without_pin(tenant, user))
 }
 
 fn not_met() -> Outcome {

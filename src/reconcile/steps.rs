@@ -38,6 +38,7 @@ impl Case<'_> {
         if scope.admin {
             self.link.admin_applied = None;
         }
+        let (agent_defaults, fault) = self.tenant.defaults(&self.known);
         let mut settled = Settled::default();
         loop {
             let planned = plan::plan(
@@ -45,7 +46,7 @@ impl Case<'_> {
                 &self.seen,
                 &Circumstances {
                     policy: &self.tenant.policy,
-                    agent_defaults: &self.tenant.agent_defaults,
+                    agent_defaults: &agent_defaults,
                     link: &self.link,
                     switch_on,
                     scope,
@@ -56,6 +57,11 @@ impl Case<'_> {
             settled.held |= held;
             if let Some(why) = refused {
                 return Err(Trouble::Refused(scim::Error::mutability(why)));
+            }
+            if let Some(why) =
+                fault.as_ref().filter(|_| steps.iter().any(|it| matches!(it, Step::CreateAgent(_))))
+            {
+                return Err(Trouble::Parked(why.clone()));
             }
             let again = steps.iter().any(|step| matches!(step, Step::CreateAdmin(_)));
             self.apply(&steps, desired).await?;

@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::doc_batch::DocBatches;
-use crate::domain::desired::{Directory, Terms};
+use crate::domain::desired::{Assignables, Directory, Terms};
 use crate::domain::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Policy};
-use crate::domain::{TenantId, fold};
+use crate::domain::{TenantId, fold, mapping};
 use crate::scim::Rules;
 use crate::upstream::model::{AgentGroup, AuxState, RcUserId, RightsDocId, UserId};
 use crate::upstream::{self, Calls, RingCx};
@@ -96,6 +96,11 @@ impl Tenant {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(known));
     }
 
+    /// The fields of every new agent, as this account spells them, and what is wrong with those that it does not know.
+    pub(super) fn defaults(&self, known: &Known) -> (AgentDefaults, Option<String>) {
+        mapping::new_agent_defaults(&self.agent_defaults, &self.policy, &known.directory)
+    }
+
     /// The terms for the tenant's people.
     pub(super) fn terms<'a>(&'a self, known: &'a Known) -> Terms<'a> {
         Terms {
@@ -144,6 +149,8 @@ pub(super) struct StoredKnown {
     rights_docs: BTreeMap<String, RightsDocId>,
     #[serde(default)]
     rights_doc_titles: BTreeMap<RightsDocId, String>,
+    #[serde(default)]
+    assignables: Option<Assignables>,
     own_user: Option<UserId>,
     external_id_source: Option<ExternalIdSource>,
 }
@@ -155,10 +162,11 @@ impl From<StoredKnown> for Known {
             aux_states,
             rights_docs,
             rights_doc_titles,
+            assignables,
             own_user,
             external_id_source,
         } = stored;
-        let directory = Directory { agent_groups, aux_states, rights_docs, rights_doc_titles };
+        let directory = Directory { agent_groups, aux_states, rights_docs, rights_doc_titles, assignables };
         Self { directory, own_user, external_id_source }
     }
 }
@@ -170,6 +178,7 @@ impl From<&Known> for StoredKnown {
             aux_states: known.directory.aux_states.clone(),
             rights_docs: known.directory.rights_docs.clone(),
             rights_doc_titles: known.directory.rights_doc_titles.clone(),
+            assignables: known.directory.assignables.clone(),
             own_user: known.own_user,
             external_id_source: known.external_id_source,
         }

@@ -190,6 +190,11 @@ impl Reconciler {
         } else {
             None
         };
+        if let (Some(link), Some(wanted)) =
+            (&mut case.link.agent, desired.agent.as_ref().filter(|_| desired.active))
+        {
+            link.owned = wanted.owned(&link.owned);
+        }
         if let (Some(link), Some(seen)) = (&mut case.link.agent, &case.seen.agent)
             && settled.as_ref().is_some_and(|it| !it.suspended)
         {

@@ -258,6 +258,11 @@ impl<'a> Reader<'a> {
                 "is no telephone number; send 7 to 15 digits in E.164 form, for example +442071234567"
                     .to_owned()
             }
+            Constraint::Destination => {
+                "is no destination; send a telephone number such as +442071234567, an extension, a SIP address, or the word \
+                 of a softphone"
+                    .to_owned()
+            }
         };
         let name = short(at);
         Err(Error::invalid_value(format!("{name}{} {reason}.", offending(attribute, &value))))
@@ -291,9 +296,20 @@ fn constrained(constraint: Constraint, value: Value) -> Result<Value, Value> {
         }
         (Constraint::Digits, Value::String(text)) => text.bytes().all(|byte| byte.is_ascii_digit()),
         (Constraint::Phone, Value::String(text)) => is_phone(text),
+        (Constraint::Destination, Value::String(text)) => {
+            is_phone(text) || is_extension_or_softphone(text.trim())
+        }
         _ => true,
     };
     if fits { Ok(value) } else { Err(value) }
+}
+
+fn is_extension_or_softphone(text: &str) -> bool {
+    let all = |fits: fn(u8) -> bool| !text.is_empty() && text.bytes().all(fits);
+    let sip = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+    (all(|byte| byte.is_ascii_digit()) && (2..=8).contains(&text.len()))
+        || all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        || (sip && all(|byte| byte.is_ascii_graphic()))
 }
 
 fn is_phone(text: &str) -> bool {

@@ -3,11 +3,15 @@
 //! Objects keep every field that RingCX sent, because an update sends the whole object back. None of them prints what it
 //! holds: names, addresses and passwords are in there.
 
+mod lookups;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+pub use lookups::{DialGroup, Queue};
 
 macro_rules! numeric_id {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(

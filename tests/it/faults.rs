@@ -231,9 +231,9 @@ async fn of_waiting_changes_only_the_culprit_fails() {
     let change =
         |path: &str, value: Value| json!({"Operations": [{"op": "replace", "path": path, "value": value}]});
     let slow = change("name.givenName", json!("Jo"));
-    let bad = change(&format!("{RINGCX}:ghostRnaAction"), json!("NOT A STATE"));
+    let bad = change(&format!("{RINGCX}:team"), json!("NOT A TEAM"));
     let good = change("name.familyName", json!("Bloggs"));
-    let refusal = FaultKind::Status(400, r#"{"generalMessage":"ghostRnaAction is unknown"}"#.to_owned());
+    let refusal = FaultKind::Status(400, r#"{"generalMessage":"team is unknown"}"#.to_owned());
     let later = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         bridge.ringcx.fault(Fault { skip: 0, times: 2, ..Fault::once("updateAgent", refusal) });
@@ -253,5 +253,5 @@ async fn of_waiting_changes_only_the_culprit_fails() {
     bridge.run_jobs().await;
     let now = bridge.ringcx.agent(agent).unwrap();
     assert_eq!((&now["firstName"], &now["lastName"]), (&json!("Jo"), &json!("Bloggs")));
-    assert_eq!(now["ghostRnaAction"], "AVAILABLE");
+    assert_eq!(now["team"], Value::Null);
 }

@@ -32,6 +32,7 @@ mod membership;
 mod oauth;
 mod pause;
 mod people;
+mod profile;
 mod queries;
 mod reading;
 mod rules;

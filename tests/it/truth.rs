@@ -169,7 +169,7 @@ async fn bulk(bridge: &TestBridge, method: &str, path: &str, data: &Value) -> Va
 }
 
 async fn strict() -> TestBridge {
-    let policy = json!({"password_on_put": "omit", "allowed_roles": ["ACCESS_AUDIT_LOG", "ACCESS_SIBLINGS"],
+    let policy = json!({"password_on_put": "omit", "assignment_shape": "ids", "allowed_roles": ["ACCESS_AUDIT_LOG", "ACCESS_SIBLINGS"],
         "allowed_rights_docs": [4711, 4712]});
     TestBridge::start(Setup { policy, compatibility: Compatibility::Strict, ..Setup::default() }).await
 }

@@ -155,6 +155,34 @@ words! {
     }
 }
 words! {
+    /// Where an agent's login destinations come from; a number of the directory never becomes one by itself.
+    DestinationSource {
+        /// From the extension's `defaultLoginDestination`.
+        Extension = "extension",
+        /// From there, else from the work number in `phoneNumbers`.
+        WorkPhone = "phoneNumbers.work",
+        /// From nowhere: what RingCX has stays.
+        None = "none",
+    }
+}
+words! {
+    /// Where an agent's location or team comes from when the extension does not say it.
+    ProfileSource {
+        /// From nowhere else.
+        Extension = "extension",
+        /// From the town of the work address.
+        Locality = "addresses.work.locality",
+        /// From the enterprise extension.
+        Department = "department",
+        /// From the enterprise extension.
+        Division = "division",
+        /// From the enterprise extension.
+        Organization = "organization",
+        /// From the enterprise extension.
+        CostCenter = "costCenter",
+    }
+}
+words! {
     /// Whether upstream changes are made.
     Mode {
         /// They are.

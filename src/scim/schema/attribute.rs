@@ -124,6 +124,8 @@ pub enum Constraint {
     Digits,
     /// A telephone number: an optional plus sign and 7 to 15 digits (E.164), separators allowed.
     Phone,
+    /// Where calls go: a telephone number, an extension of 2 to 8 digits, a SIP address, or a softphone, which is a word.
+    Destination,
 }
 
 /// What is exceptional about a stored attribute; most have none of it.

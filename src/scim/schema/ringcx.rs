@@ -20,8 +20,10 @@ pub(super) static SCHEMA: Schema = Schema {
         Attribute::integer("maxChats", "Chats at the same time")
             .must_be(Constraint::Range { min: 0, max: None }),
         Attribute::boolean("enableSoftphone", "Whether the softphone is enabled"),
-        Attribute::text("defaultLoginDestination", "Where calls go: number, extension or softphone"),
-        Attribute::text("altDefaultLoginDestination", "Where calls go otherwise"),
+        Attribute::text("defaultLoginDestination", "Where calls go: number, extension or softphone")
+            .must_be(Constraint::Destination),
+        Attribute::text("altDefaultLoginDestination", "Where calls go otherwise")
+            .must_be(Constraint::Destination),
         Attribute::text("directExtension", "Direct extension of the agent").must_be(Constraint::Digits),
         Attribute::text("manualOutboundCallerId", "Caller id of manual calls, E.164")
             .must_be(Constraint::Phone),

@@ -1,11 +1,11 @@
-//! Look-ups: the states in which an agent can be, and the extensions to which it can be tied.
+//! Look-ups: the states in which an agent can be, dial groups, queues, and the extensions to which it can be tied.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Calls, objects};
 use crate::upstream::error::Error;
-use crate::upstream::model::{AuxState, Extension, id_of};
+use crate::upstream::model::{AuxState, DialGroup, Extension, Queue, id_of};
 use crate::upstream::platform::extensions;
 use crate::upstream::settings::ExtensionSource;
 
@@ -30,6 +30,40 @@ impl Calls {
         Ok(states.collect())
     }
 
+    /// The dial groups of the account.
+    pub async fn dial_groups(&self) -> Result<Vec<DialGroup>, Error> {
+        let answer = self.account_call("listDialGroups", Method::GET, &["dialGroups"], &[], None).await?;
+        let groups = objects(answer)?.into_iter().filter_map(|group| {
+            Some(DialGroup {
+                id: id_of(group.get("dialGroupId")?)?,
+                name: text(&group, "dialGroupName")?,
+                mode: text(&group, "dialMode"),
+                active: group.get("isActive") != Some(&Value::Bool(false)),
+            })
+        });
+        Ok(groups.collect())
+    }
+
+    /// The queues of the account, group by group.
+    pub async fn queues(&self) -> Result<Vec<Queue>, Error> {
+        let path = ["gateGroups", "withChildren"];
+        let answer = self.account_call("listGateGroups", Method::GET, &path, &[], None).await?;
+        let mut queues = Vec::new();
+        for group in objects(answer)? {
+            let name =
+                text(&group, "groupName").or_else(|| text(&group, "gateGroupName")).unwrap_or_default();
+            let gates = group.get("gates").and_then(Value::as_array).into_iter().flatten();
+            queues.extend(gates.filter_map(Value::as_object).filter_map(|gate| {
+                Some(Queue {
+                    id: id_of(gate.get("gateId")?)?,
+                    name: text(gate, "gateName")?,
+                    group: name.clone(),
+                })
+            }));
+        }
+        Ok(queues)
+    }
+
     /// The extensions, from wherever this tenant has them.
     pub async fn extensions(&self) -> Result<Vec<Extension>, Error> {
         match self.ringcx.extension_source {
@@ -50,4 +84,8 @@ impl Calls {
             }
         }
     }
+}
+
+fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
+    object.get(name).and_then(Value::as_str).map(str::to_owned)
 }

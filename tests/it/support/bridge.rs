@@ -33,6 +33,9 @@ pub(crate) struct Setup {
     pub(crate) compatibility: Compatibility,
     pub(crate) policy: Value,
     pub(crate) groups: Value,
+    pub(crate) agent_defaults: Value,
+    /// Signs in with this permanent token instead of the RingCentral JWT.
+    pub(crate) api_token: Option<String>,
     pub(crate) settle: Duration,
     pub(crate) max_writes: usize,
     /// Calls a minute of the bridge.
@@ -55,6 +58,8 @@ impl Default for Setup {
             compatibility: Compatibility::Generic,
             policy: json!({"default_agent_group": "Default", "password_on_put": "omit"}),
             groups: json!([]),
+            agent_defaults: json!({}),
+            api_token: None,
             settle: Duration::from_secs(5),
             rate: 100_000,
             max_writes: server::Settings::default().max_writes,
@@ -314,14 +319,18 @@ fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
     }))
     .unwrap();
     let budget = Arc::new(LocalBudget::new(setup.rate));
-    let transport = Transport::new(&ringcx, Some(&platform), budget, clock.clone()).unwrap();
+    let ringcx = RingCxSettings { api_token: setup.api_token.clone().map(Into::into), ..ringcx };
+    let platform = Some(&platform).filter(|_| setup.api_token.is_none());
+    let transport = Transport::new(&ringcx, platform, budget, clock.clone()).unwrap();
     let policy: Policy = serde_json::from_value(setup.policy.clone()).unwrap();
     let mappings: Vec<GroupMapping> = serde_json::from_value(setup.groups.clone()).unwrap();
     let mut rules = Rules::of(setup.compatibility).counted();
     rules.strict_paths |= policy.strict_paths;
-    let ringcx = RingCx::new(Arc::new(transport), &seed.account_id, ExtensionSource::Platform);
+    let extensions = platform.map_or(ExtensionSource::Ringcx, |_| ExtensionSource::Platform);
+    let ringcx = RingCx::new(Arc::new(transport), &seed.account_id, extensions);
+    let defaults: AgentDefaults = serde_json::from_value(setup.agent_defaults.clone()).unwrap();
     let id = "default".parse().unwrap();
-    Tenant::new(id, rules, policy, mappings, AgentDefaults::new(), seed.account_id.clone(), ringcx)
+    Tenant::new(id, rules, policy, mappings, defaults, seed.account_id.clone(), ringcx)
 }
 
 async fn mint(store: &Store, tenant: &TenantId, clock: &Clock, id: &str) -> String {

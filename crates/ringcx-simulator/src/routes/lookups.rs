@@ -54,16 +54,24 @@ pub(crate) fn aux_states(world: &mut World, req: &Req) -> Answer {
     })).collect())
 }
 
-pub(crate) fn dial_groups(_: &mut World, _: &Req) -> Answer {
-    Answer::ok(
-        &json!([{"dialGroupId": 7001, "dialGroupName": "Campaigns", "dialMode": "PREVIEW", "isActive": true}]),
-    )
+pub(crate) fn dial_groups(world: &mut World, req: &Req) -> Answer {
+    if !is_ours(world, req) {
+        return Answer::not_found();
+    }
+    let group = |id: i64, name: &str, mode: &str| json!({"dialGroupId": id, "dialGroupName": name, "dialMode": mode, "isActive": true});
+    Answer::ok(&json!([group(7001, "Campaigns", "PREVIEW"), group(7002, "Surveys", "PREDICTIVE")]))
 }
 
-pub(crate) fn gate_groups(_: &mut World, _: &Req) -> Answer {
-    Answer::ok(
-        &json!([{"gateGroupId": 8001, "groupName": "Service", "gates": [{"gateId": 8101, "gateName": "Hotline"}]}]),
-    )
+pub(crate) fn gate_groups(world: &mut World, req: &Req) -> Answer {
+    if !is_ours(world, req) {
+        return Answer::not_found();
+    }
+    let gate = |id: i64, name: &str| json!({"gateId": id, "gateName": name});
+    Answer::ok(&json!([
+        {"gateGroupId": 8001, "groupName": "Service", "gates": [gate(8101, "Hotline"), gate(8102, "Returns")]},
+        {"gateGroupId": 8002, "groupName": "Sales", "gates": [gate(8103, "Returns")]},
+        {"gateGroupId": 8003, "groupName": "Empty", "gates": null},
+    ]))
 }
 
 pub(crate) fn auditable(_: &mut World, _: &Req) -> Answer {
