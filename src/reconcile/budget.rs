@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::store::budgets::{self, Bucket, Taken};
 use crate::store::{self, Store, Tx};
-use crate::upstream::{BoxFuture, Budget, Lane, Line};
+use crate::upstream::{BELIEVED, BoxFuture, Budget, Lane, Line};
 
 /// The longest pause between two looks at the bucket.
 const LOOK: Duration = Duration::from_millis(500);
@@ -21,10 +21,22 @@ pub struct SharedBudget {
     store: Store,
     clock: Clock,
     identity: String,
-    per_minute: AtomicU32,
+    /// As configured.
+    per_minute: u32,
+    /// As RingCX said at any replica, and no more than configured.
+    rate: AtomicU32,
+    limit: Mutex<Told>,
     line: Line,
     /// The end of a penalty, known here before it is in the store.
     penalty_until: Mutex<Option<Instant>>,
+}
+
+/// What RingCX said to this process about its limit.
+#[derive(Default)]
+struct Told {
+    last: Option<(u32, Instant)>,
+    /// Not in the store yet.
+    news: bool,
 }
 
 impl SharedBudget {
@@ -34,7 +46,9 @@ impl SharedBudget {
             store,
             clock,
             identity,
-            per_minute: AtomicU32::new(per_minute.max(1)),
+            per_minute: per_minute.max(1),
+            rate: AtomicU32::new(per_minute.max(1)),
+            limit: Mutex::default(),
             line: Line::default(),
             penalty_until: Mutex::default(),
         }
@@ -64,15 +78,35 @@ impl SharedBudget {
         if let Some(left) = self.penalty() {
             return Some(left);
         }
-        // The last fifth is kept for taking access away.
-        let bucket = Bucket::of_calls(self.per_minute(), lane <= Lane::Revoke);
-        let (identity, now) = (self.identity.clone(), self.clock.now());
-        match self.store.write(move |tx| budgets::take(tx, &identity, now, bucket)).await {
-            Ok(Taken::Yes) => None,
-            Ok(Taken::Wait(wait)) => Some(wait),
-            // Without the store nothing can be recorded either, so nothing is sent.
-            Err(_) => Some(LOOK),
+        let (identity, now, configured) = (self.identity.clone(), self.clock.now(), self.per_minute);
+        let news = self.news();
+        let taken = move |tx: &mut Tx<'_>| {
+            if let Some(limit) = news {
+                budgets::learn(tx, &identity, limit, now + BELIEVED)?;
+            }
+            let limit = budgets::limit(tx, &identity, now)?;
+            let rate = limit.map_or(configured, |limit| limit.min(configured));
+            // The last fifth is kept for taking access away.
+            let bucket = Bucket::of_calls(rate, lane <= Lane::Revoke);
+            Ok::<_, store::Error>((budgets::take(tx, &identity, now, bucket)?, rate))
+        };
+        // Without the store nothing can be recorded either, so nothing is sent.
+        let Ok((taken, rate)) = self.store.write(taken).await else { return Some(LOOK) };
+        self.rate.store(rate, Ordering::Relaxed);
+        match taken {
+            Taken::Yes => None,
+            Taken::Wait(wait) => Some(wait),
+            Taken::Stopped(left) => {
+                self.know_penalty(left);
+                Some(left)
+            }
         }
+    }
+
+    /// What RingCX said about its limit and the store does not know yet.
+    fn news(&self) -> Option<u32> {
+        let mut told = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut told.news).then_some(told.last?.0)
     }
 
     fn penalty(&self) -> Option<Duration> {
@@ -80,24 +114,30 @@ impl SharedBudget {
         until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
+    fn know_penalty(&self, left: Duration) {
+        let until = Some(Instant::now() + left);
+        let mut known = self.penalty_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = (*known).max(until);
+    }
+
+    /// Exchanges and refreshes have a bucket of their own.
+    fn auth_identity(&self) -> String {
+        format!("{}/auth", self.identity)
+    }
+
     async fn take_auth(&self, per_minute: u32) -> Result<(), Duration> {
-        let (identity, now) = (format!("{}/auth", self.identity), self.clock.now());
+        let (identity, now) = (self.auth_identity(), self.clock.now());
         let bucket = Bucket::of_exchanges(per_minute);
         let taken = move |tx: &mut Tx<'_>| budgets::take(tx, &identity, now, bucket);
         match self.store.write(taken).await {
             Ok(Taken::Yes) => Ok(()),
-            Ok(Taken::Wait(wait)) => Err(wait),
+            Ok(Taken::Wait(wait) | Taken::Stopped(wait)) => Err(wait),
             Err(_) => Err(LOOK),
         }
     }
 
-    async fn stop(&self, after: Duration) {
-        let until = Instant::now() + after;
-        {
-            let mut known = self.penalty_until.lock().unwrap_or_else(PoisonError::into_inner);
-            *known = Some(known.map_or(until, |known| known.max(until)));
-        }
-        let (identity, until) = (self.identity.clone(), self.clock.now() + after);
+    async fn stop(&self, identity: String, after: Duration) {
+        let until = self.clock.now() + after;
         let written: Result<(), store::Error> =
             self.store.write(move |tx| budgets::penalise(tx, &identity, until)).await;
         if let Err(error) = written {
@@ -116,14 +156,29 @@ impl Budget for SharedBudget {
     }
 
     fn penalise(&self, after: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(self.stop(after))
+        self.know_penalty(after);
+        Box::pin(self.stop(self.identity.clone(), after))
+    }
+
+    fn penalise_auth(&self, after: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.stop(self.auth_identity(), after))
+    }
+
+    fn penalty_left(&self) -> Duration {
+        self.penalty().unwrap_or_default()
     }
 
     fn learn(&self, per_minute: u32) {
-        self.per_minute.fetch_min(per_minute.max(1), Ordering::Relaxed);
+        let (per_minute, now) = (per_minute.max(1), Instant::now());
+        let mut told = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = told.last.is_some_and(|(last, at)| last == per_minute && now - at < BELIEVED / 2);
+        if !known {
+            *told = Told { last: Some((per_minute, now)), news: true };
+            self.rate.store(per_minute.min(self.per_minute), Ordering::Relaxed);
+        }
     }
 
     fn per_minute(&self) -> u32 {
-        self.per_minute.load(Ordering::Relaxed)
+        self.rate.load(Ordering::Relaxed)
     }
 }

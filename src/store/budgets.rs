@@ -13,6 +13,8 @@ pub enum Taken {
     Yes,
     /// Not before this long.
     Wait(Duration),
+    /// Nobody may send anything for this long.
+    Stopped(Duration),
 }
 
 /// A call, in the thousandths in which the bucket counts.
@@ -62,7 +64,7 @@ pub fn take(tx: &mut Tx<'_>, identity: &str, now: Timestamp, bucket: Bucket) -> 
     )?;
     let Some((tokens, refilled, penalty_until)) = row else { return Ok(Taken::Wait(Duration::from_secs(1))) };
     if now < penalty_until {
-        return Ok(Taken::Wait(millis(penalty_until - now)));
+        return Ok(Taken::Stopped(millis(penalty_until - now)));
     }
     // A minute has 60,000 ms and a call 1,000 thousandths: `rate` thousandths come in every 60 ms.
     let gained = (now - refilled).clamp(0, 60_000) * rate / 60;
@@ -78,6 +80,25 @@ pub fn take(tx: &mut Tx<'_>, identity: &str, now: Timestamp, bucket: Bucket) -> 
         &[identity.into(), (tokens - CALL).into(), (refilled + used).into()],
     )?;
     Ok(Taken::Yes)
+}
+
+/// Remembers how many calls a minute RingCX said it takes, and until when that is believed.
+pub fn learn(tx: &mut Tx<'_>, identity: &str, per_minute: u32, until: Timestamp) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE budgets SET limit_per_minute = $2, limit_until = $3 WHERE identity = $1",
+        &[identity.into(), i64::from(per_minute).into(), until.into()],
+    )
+    .map(drop)
+}
+
+/// How many calls a minute RingCX takes, as far as it has said so lately.
+pub fn limit(tx: &mut Tx<'_>, identity: &str, now: Timestamp) -> Result<Option<u32>, Error> {
+    let limit = tx.one(
+        "SELECT limit_per_minute FROM budgets WHERE identity = $1 AND limit_until > $2",
+        &[identity.into(), now.into()],
+        |row| row.int(0),
+    )?;
+    Ok(limit.and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0))
 }
 
 /// Stops everybody until `until`.

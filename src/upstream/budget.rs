@@ -25,12 +25,23 @@ pub trait Budget: Send + Sync {
     /// RingCX said "too many": when this returns, nobody sends anything for this long.
     fn penalise(&self, after: Duration) -> BoxFuture<'_, ()>;
 
-    /// RingCX said how many calls a minute it takes; fewer than configured are believed.
+    /// RingCX said "too many" to an exchange or a refresh of tokens: nobody asks for one for this long.
+    fn penalise_auth(&self, after: Duration) -> BoxFuture<'_, ()>;
+
+    /// How long nothing may be sent, as far as this process knows; zero outside a penalty.
+    fn penalty_left(&self) -> Duration;
+
+    /// RingCX said how many calls a minute it takes. Fewer than configured are believed, for [`BELIEVED`] or until RingCX says
+    /// something else.
     fn learn(&self, per_minute: u32);
 
     /// Calls a minute, as configured or as learned.
     fn per_minute(&self) -> u32;
 }
+
+/// How long a limit that RingCX named is believed. Some installations name it only when it was passed, so one that was lowered for
+/// an hour would hold for ever.
+pub const BELIEVED: Duration = Duration::from_hours(1);
 
 /// Those who wait for a call: by lane, then in order of arrival. Only the first asks for it.
 #[derive(Default)]
@@ -91,14 +102,22 @@ struct State {
     per_minute: u32,
     calls: f64,
     filled: Instant,
+    /// What RingCX named as its limit, and until when that is believed.
+    limit: Option<(u32, Instant)>,
     penalty_until: Option<Instant>,
+    auth_penalty_until: Option<Instant>,
     /// When tokens were exchanged or refreshed within the last minute.
     auth: VecDeque<Instant>,
 }
 
 impl State {
+    fn rate(&self) -> u32 {
+        let limit = self.limit.filter(|(_, until)| Instant::now() < *until);
+        limit.map_or(self.per_minute, |(limit, _)| limit.min(self.per_minute))
+    }
+
     fn capacity(&self) -> f64 {
-        (f64::from(self.per_minute) / 5.0).max(5.0)
+        (f64::from(self.rate()) / 5.0).max(5.0)
     }
 }
 
@@ -109,7 +128,9 @@ impl LocalBudget {
             per_minute: per_minute.max(1),
             calls: 0.0,
             filled: Instant::now(),
+            limit: None,
             penalty_until: None,
+            auth_penalty_until: None,
             auth: VecDeque::new(),
         };
         state.calls = state.capacity();
@@ -130,7 +151,7 @@ impl LocalBudget {
             }
             state.penalty_until = None;
         }
-        let per_second = f64::from(state.per_minute) / 60.0;
+        let per_second = f64::from(state.rate()) / 60.0;
         let gained = now.duration_since(state.filled).as_secs_f64() * per_second;
         state.calls = (state.calls + gained).min(state.capacity());
         state.filled = now;
@@ -166,6 +187,9 @@ impl LocalBudget {
     fn take_auth(&self, per_minute: u32) -> Result<(), Duration> {
         let (now, minute) = (Instant::now(), Duration::from_mins(1));
         let mut state = self.state();
+        if let Some(until) = state.auth_penalty_until.filter(|until| now < *until) {
+            return Err(until - now);
+        }
         while state.auth.front().is_some_and(|at| now.duration_since(*at) >= minute) {
             state.auth.pop_front();
         }
@@ -190,19 +214,28 @@ impl Budget for LocalBudget {
     fn penalise(&self, after: Duration) -> BoxFuture<'_, ()> {
         let until = Instant::now() + after;
         let mut state = self.state();
-        if state.penalty_until.is_none_or(|now| now < until) {
-            state.penalty_until = Some(until);
-        }
+        state.penalty_until = state.penalty_until.max(Some(until));
         Box::pin(std::future::ready(()))
     }
 
-    fn learn(&self, per_minute: u32) {
+    fn penalise_auth(&self, after: Duration) -> BoxFuture<'_, ()> {
+        let until = Instant::now() + after;
         let mut state = self.state();
-        state.per_minute = state.per_minute.min(per_minute.max(1));
+        state.auth_penalty_until = state.auth_penalty_until.max(Some(until));
+        Box::pin(std::future::ready(()))
+    }
+
+    fn penalty_left(&self) -> Duration {
+        let until = self.state().penalty_until;
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+
+    fn learn(&self, per_minute: u32) {
+        self.state().limit = Some((per_minute.max(1), Instant::now() + BELIEVED));
     }
 
     fn per_minute(&self) -> u32 {
-        self.state().per_minute
+        self.state().rate()
     }
 }
 
@@ -278,11 +311,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lower_limit_of_ringcx_is_believed_a_higher_one_is_not() {
+    async fn a_lower_limit_of_ringcx_is_believed_for_a_time_a_higher_one_is_not() {
         let budget = LocalBudget::new(100);
-        budget.learn(1000);
+        for (named, held) in [(1000, 100), (30, 30), (60, 60), (20, 20)] {
+            budget.learn(named);
+            assert_eq!(budget.per_minute(), held);
+        }
+        tokio::time::advance(BELIEVED).await;
         assert_eq!(budget.per_minute(), 100);
-        budget.learn(30);
-        assert_eq!(budget.per_minute(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_penalty_of_exchanges_stops_exchanges_alone() {
+        let budget = LocalBudget::new(60);
+        budget.penalise_auth(Duration::from_secs(90)).await;
+        assert_eq!(budget.acquire_auth(5).await, Err(Duration::from_secs(90)));
+        assert_eq!(budget.penalty_left(), Duration::ZERO);
+        budget.acquire(Lane::Update, Some(Instant::now())).await.unwrap();
+        tokio::time::advance(Duration::from_secs(90)).await;
+        budget.acquire_auth(5).await.unwrap();
     }
 }

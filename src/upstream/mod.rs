@@ -16,7 +16,7 @@ mod token;
 mod transport;
 mod webhook;
 
-pub use budget::{BoxFuture, Budget, Line, LocalBudget, Place};
+pub use budget::{BELIEVED, BoxFuture, Budget, Line, LocalBudget, Place};
 pub use error::{Error, Next};
 pub use gate::Gate;
 pub use model::Lane;

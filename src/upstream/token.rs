@@ -136,14 +136,20 @@ impl Tokens {
             let url = format!("{}/api/auth/token/refresh", self.base_url);
             match self.present(wire, "refreshToken", &url, &form).await {
                 Ok(answer) => return self.keep(held, &answer),
-                // RingCX has forgotten the refresh token: start again with the JWT.
-                Err(
-                    Error::Unauthorized(_) | Error::Forbidden(_) | Error::NotFound | Error::Rejected { .. },
-                ) => {}
-                Err(error) => {
+                Err(error @ (Error::Limited { .. } | Error::Held(_))) => {
                     held.refresh = Some(refresh);
                     return Err(error);
                 }
+                // Without an answer nobody knows whether the refresh token was used up: the next try begins with the JWT.
+                Err(error @ (Error::Unavailable { .. } | Error::Garbled { .. })) => return Err(error),
+                // RingCX has forgotten the refresh token: start again with the JWT.
+                Err(
+                    Error::Unauthorized(_)
+                    | Error::Forbidden(_)
+                    | Error::NotFound
+                    | Error::Conflict(_)
+                    | Error::Rejected { .. },
+                ) => {}
             }
         }
         let url = format!("{}/api/auth/login/rc/accesstoken?includeRefresh=true", self.base_url);
@@ -171,14 +177,19 @@ impl Tokens {
         url: &str,
         form: &[(&str, &str)],
     ) -> Result<Value, Error> {
-        match self.params {
+        let answer = match self.params {
             ExchangeParams::Body => wire.form(operation, url, form).await,
             ExchangeParams::Query => {
                 let url = reqwest::Url::parse_with_params(url, form);
                 let url = url.map_err(|error| Error::store(format!("ringcx.base_url: {error}")))?;
                 wire.form(operation, url.as_str(), &[]).await
             }
+        };
+        if let Err(Error::Limited { after }) = &answer {
+            // Whoever needs a token next must not ask within the penalty.
+            self.budget.penalise_auth(*after).await;
         }
+        answer
     }
 
     async fn platform(

@@ -106,9 +106,15 @@ impl Transport {
         let mut tries = 0;
         loop {
             tries += 1;
-            let proof = self.tokens.proof(&self.wire).await?;
             if let Err(wait) = self.budget.acquire(call.lane, call.give_up_at).await {
                 return Err(Error::Limited { after: wait });
+            }
+            // After the wait, so that no token is renewed in a penalty or ends in the line.
+            let proof = self.tokens.proof(&self.wire).await?;
+            if !self.budget.penalty_left().is_zero() {
+                // A penalty has begun meanwhile: the place is lost, and the call waits with everybody else.
+                tries -= 1;
+                continue;
             }
             // Asked last, so that nobody who has waited long for a call sends it into a pause.
             if let Some(gate) = call.gate {
@@ -298,7 +304,7 @@ impl Wire {
         let limit = per_minute(number("x-rate-limit-limit"), window);
         let told = header("retry-after").and_then(|text| pause(&text, date.as_deref())).or(window);
         let status = response.status().as_u16();
-        let retry_after = if status == 429 { Some(told.unwrap_or_else(|| self.longer())) } else { None };
+        let retry_after = (status == 429).then(|| bounded(told.unwrap_or_else(|| self.longer())));
         if status < 400 {
             self.untold.store(0, Ordering::Relaxed);
         }
@@ -330,10 +336,17 @@ fn lost(error: &reqwest::Error, changes: bool) -> Error {
     Error::Unavailable { maybe_applied, message: what.to_owned() }
 }
 
+/// A pause that stops everybody is at least a second and at most an hour, whatever a header says: none at all would meet the next
+/// 429, and one until 2099 would stop the bridge for good.
+fn bounded(pause: Duration) -> Duration {
+    pause.clamp(Duration::from_secs(1), Duration::from_hours(1))
+}
+
 /// `Retry-After`: seconds, or a date, which is compared with the answer's own `Date` (RFC 9110 §10.2.3).
 fn pause(text: &str, date: Option<&str>) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    if let Ok(seconds) = text.trim().parse::<f64>() {
+        // Beyond what the header may be, and seen all the same: fractions, negative and endless numbers.
+        return Some(Duration::try_from_secs_f64(seconds.max(0.0).ceil()).unwrap_or(Duration::MAX));
     }
     let at = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
     let wait = at(text)?.as_second() - at(date?)?.as_second();
@@ -359,11 +372,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_a_date_between_a_second_and_an_hour() {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(pause("7", None), Some(Duration::from_secs(7)));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:50:07 GMT", date), Some(Duration::from_secs(30)));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:49:00 GMT", date), Some(Duration::ZERO));
-        assert_eq!(pause("soon", date), None);
+        for (text, date, seconds) in [
+            ("7", None, Some(7)),
+            (" 7 ", date, Some(7)),
+            ("0", None, Some(1)),
+            ("0.2", None, Some(1)),
+            ("1.5", None, Some(2)),
+            ("-5", None, Some(1)),
+            ("86400", None, Some(3600)),
+            ("1e9", None, Some(3600)),
+            ("inf", None, Some(3600)),
+            ("18446744073709551615", None, Some(3600)),
+            ("99999999999999999999999999", None, Some(3600)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", date, Some(30)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", date, Some(1)),
+            ("Fri, 06 Nov 2099 08:49:37 GMT", date, Some(3600)),
+            // A date that nothing is said to compare with, and what is neither: as if nothing was said.
+            ("Sun, 06 Nov 1994 08:50:07 GMT", None, None),
+            ("soon", date, None),
+            ("", date, None),
+            ("7 s", date, None),
+        ] {
+            let found = pause(text, date).map(|pause| bounded(pause).as_secs());
+            assert_eq!(found, seconds, "{text}");
+        }
+        assert_eq!(bounded(Duration::MAX), Duration::from_hours(1), "the window of X-Rate-Limit-* as well");
     }
 }

@@ -39,6 +39,7 @@ mod rules;
 mod support;
 mod surface;
 mod tidy;
+mod tokens;
 mod transcripts;
 mod transport;
 mod trouble;

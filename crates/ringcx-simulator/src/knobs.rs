@@ -76,6 +76,8 @@ knobs! {
     exchange_params: "both", "body", "both", ["both", "body", "query"];
     /// Seconds that a RingCX token lives.
     token_ttl_s: "300", "300", "300", [];
+    /// Whether a RingCX token can be read.
+    token_shape: "jwt", "jwt", "jwt", ["jwt", "opaque"];
     /// Whether a refresh token works twice.
     refresh_reuse: "reject", "reject", "accept", ["reject", "accept"];
     /// Seconds that a refresh token lives.

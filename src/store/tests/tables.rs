@@ -23,6 +23,7 @@ on_both!(
     concurrent_claims_of_one_name_have_one_winner,
     revisions_of_one_person_are_numbered_without_gaps,
     a_bucket_never_gives_more_than_it_has,
+    a_limit_that_ringcx_named_is_known_to_all_until_it_is_old,
     a_minute_sees_no_more_exchanges_than_allowed,
     a_lease_has_one_owner,
     a_tombstone_leaves_the_counts_and_keeps_its_id,
@@ -272,6 +273,22 @@ async fn a_bucket_never_gives_more_than_it_has(scratch: Scratch) {
     scratch.store.write(stop).await.unwrap();
     assert!(!take(true, 59_999).await);
     assert!(take(true, 60_000).await);
+}
+
+async fn a_limit_that_ringcx_named_is_known_to_all_until_it_is_old(scratch: Scratch) {
+    let limit_at = |now: i64| scratch.store.read(move |tx| budgets::limit(tx, "id", at(now)));
+    assert_eq!(limit_at(0).await.unwrap(), None);
+    let bucket = budgets::Bucket::of_calls(100, false);
+    scratch.store.write(move |tx| budgets::take(tx, "id", at(0), bucket)).await.unwrap();
+    for (named, until) in [(30, 5_000), (60, 9_000)] {
+        scratch.store.write(move |tx| budgets::learn(tx, "id", named, at(until))).await.unwrap();
+        assert_eq!(limit_at(0).await.unwrap(), Some(named), "the last word counts");
+    }
+    assert_eq!(limit_at(8_999).await.unwrap(), Some(60));
+    assert_eq!(limit_at(9_000).await.unwrap(), None);
+    scratch.store.write(|tx| budgets::penalise(tx, "id", at(60_000))).await.unwrap();
+    let taken = scratch.store.write(move |tx| budgets::take(tx, "id", at(59_000), bucket)).await.unwrap();
+    assert_eq!(taken, budgets::Taken::Stopped(Duration::from_secs(1)));
 }
 
 async fn a_minute_sees_no_more_exchanges_than_allowed(scratch: Scratch) {

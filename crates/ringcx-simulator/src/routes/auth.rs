@@ -72,8 +72,10 @@ fn signed_in(world: &mut World, with_refresh: bool) -> Answer {
     let ends = now + i64::try_from(Knobs::number(&world.knobs.token_ttl_s)).unwrap_or(300) * 1000;
     let number = world.fresh_id();
     let claims = json!({"sub": "100", "exp": ends / 1000, "jti": number}).to_string();
-    let token =
-        format!("{}.{}.simulated", base64(br#"{"alg":"HS256"}"#, true), base64(claims.as_bytes(), true));
+    let token = match world.knobs.token_shape.as_str() {
+        "opaque" => format!("opaque-{number}"),
+        _ => format!("{}.{}.simulated", base64(br#"{"alg":"HS256"}"#, true), base64(claims.as_bytes(), true)),
+    };
     world.access.push(Token { token: token.clone(), ends });
     let mut answer = json!({
         "accessToken": token, "tokenType": "Bearer", "mainAccountId": world.seed.main_account_id, "adminId": 100,
