@@ -60,7 +60,7 @@ enum Command {
     Import(Later),
     /// Compare people with RingCX, and bring them in line
     Reconcile(reconcile::Options),
-    /// Pause and resume a tenant, and see how it stands
+    /// Pause and resume a tenant, see how it stands, release or reject what a guard holds
     #[command(subcommand)]
     Tenant(tenant::Command),
     /// What was decided and done: export, proof, and the story of one request

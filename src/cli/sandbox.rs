@@ -103,6 +103,7 @@ fn config(options: &Options, folder: &Path, seed: &Seed, upstream_url: &str) -> 
         ("BRIDGE__TENANT__DEFAULT__POLICY__DEFAULT_AGENT_GROUP", "Default".to_owned()),
         ("BRIDGE__TENANT__DEFAULT__POLICY__AUTO_CREATE_AGENT_GROUPS", "true".to_owned()),
         ("BRIDGE__TENANT__DEFAULT__POLICY__PASSWORD_ON_PUT", "omit".to_owned()),
+        ("BRIDGE__TENANT__DEFAULT__POLICY__MASS_CHANGE", "off".to_owned()),
         ("BRIDGE__TENANT__DEFAULT__POLICY__ROLE_GROUP_PREFIX", "RingCX Role ".to_owned()),
         ("BRIDGE__TENANT__DEFAULT__POLICY__RIGHTS_DOC_GROUP_PREFIX", "RingCX Rights ".to_owned()),
         // A newcomer may try every role by a group; by attribute those that do not let their holder gain more.

@@ -1,5 +1,7 @@
 //! `tenant`: stop and go of a whole tenant, and how it stands. Everything is a fact in the store, so a running server obeys at once.
 
+mod decide;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
@@ -7,7 +9,7 @@ use serde_json::json;
 
 use super::runtime::beside;
 use super::{Failure, Of, operator, say};
-use crate::reconcile::Status;
+use crate::reconcile::{Status, Verdict};
 use crate::upstream::Transport;
 
 #[derive(Subcommand)]
@@ -18,6 +20,10 @@ pub(super) enum Command {
     Resume(Plain),
     /// How the tenant stands
     Status(Plain),
+    /// Let go on what the mass-change guard has blocked; with --person also end a local disable
+    Release(decide::Options),
+    /// Drop what the mass-change guard has blocked, and give back what went through before it did
+    Reject(decide::Options),
 }
 
 #[derive(Args)]
@@ -43,6 +49,8 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         Command::Pause(options) => pause(options).await,
         Command::Resume(plain) => resume(plain).await,
         Command::Status(plain) => status(plain).await,
+        Command::Release(options) => decide::run(options, Verdict::Release).await,
+        Command::Reject(options) => decide::run(options, Verdict::Reject).await,
     }
 }
 

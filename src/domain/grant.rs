@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::person::elements;
@@ -14,7 +15,7 @@ use crate::scim::{Error, Resource};
 use crate::upstream::model::{AgentGroupId, RightsDocId, RoleType};
 
 /// A group of the identity provider in which a person is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// Its SCIM id.
     pub id: GroupId,

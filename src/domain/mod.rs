@@ -3,6 +3,7 @@
 //! The only place where SCIM's words and RingCX's words stand in one sentence. Pure: nothing here waits, sends or stores.
 //! Start with [`desired`] (what ought to be) and [`plan`] (the difference).
 
+pub mod access;
 pub mod answer;
 pub mod desired;
 pub mod grant;

@@ -109,6 +109,16 @@ pub struct Policy {
     pub max_agents: Option<u64>,
     /// The most accounts that may be created within an hour; more wait.
     pub max_new_per_hour: Option<u64>,
+    /// Whether changes stop when too many people would lose access at once; default `on`.
+    pub mass_change: MassChange,
+    /// The most people who may lose access within an hour; left out: 5 % of those active, at least 5 and at most 25.
+    pub mass_change_per_hour: Option<u64>,
+    /// The most people who may lose access within a day; left out: 10 % of those active, at least 5.
+    pub mass_change_per_day: Option<u64>,
+    /// Groups of this size and more may not lose more than half within an hour. Default 6.
+    pub mass_change_group: u64,
+    /// Groups of this size and more may not be emptied by a list without members. Default 3.
+    pub mass_change_empty: u64,
     /// Whether upstream changes are made (`live`). Only `live` exists.
     pub mode: Mode,
 }
@@ -160,6 +170,11 @@ impl Default for Policy {
             admin_reassign_user_id: None,
             max_agents: None,
             max_new_per_hour: None,
+            mass_change: MassChange::On,
+            mass_change_per_hour: None,
+            mass_change_per_day: None,
+            mass_change_group: 6,
+            mass_change_empty: 3,
             mode: Mode::Live,
         }
     }

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::intent::{Accepted, Change};
 use super::tenant::{Known, Tenant};
-use super::work::{self, Loaded, parse};
-use super::{Error, digest, matching, report};
+use super::work::{Loaded, change_of, parse};
+use super::{Error, breaker, digest, matching, report};
+use crate::domain::access::Access;
 use crate::domain::answer::{self, Provisioning, stored_user};
 use crate::domain::desired::{self, Desired, check_names};
 use crate::domain::link::Link;
@@ -14,7 +15,7 @@ use crate::domain::policy::Rename;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{self, Resource};
 use crate::store::revisions::{self, Kind, NewRevision};
-use crate::store::{Tx, jobs, journal, links, members, names, people};
+use crate::store::{Tx, jobs, links, members, names, people};
 use crate::upstream::Lane;
 
 /// A new person: confirmed at once where RingCX has nothing to do with them, else pending.
@@ -134,7 +135,8 @@ pub(super) fn change(
     now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
     let id = &loaded.person.id;
-    if user == base && loaded.waiting.is_empty() && loaded.person.state != Provisioning::Error {
+    let settled = !matches!(loaded.person.state, Provisioning::Error | Provisioning::Blocked);
+    if user == base && loaded.waiting.is_empty() && settled {
         return Ok(Accepted::Now(id.clone()));
     }
     let (before, after) = (user_keys(base), user_keys(user));
@@ -154,40 +156,90 @@ pub(super) fn change(
         check_names(user, &terms)?;
     }
     let wish = wish_of(tenant, known, user, &loaded.link, &loaded.memberships)?;
+    if let Some(trip) = breaker::stop(tx, tenant, loaded, base, Access::of(&wish, &loaded.link), now)? {
+        let (kind, change) = written(change);
+        return block(
+            tx,
+            tenant,
+            loaded,
+            &NewRevision { kind, change: &change, body: &user.to_json(), by, now },
+            trip,
+        );
+    }
     let digests = digest::of(&wish, &loaded.link, &tenant.policy);
     let switched_on = person::is_active(user) && !person::is_active(base);
+    if switched_on {
+        breaker::regained(tx, &tenant.id, loaded)?;
+    }
     let effect = digests.agent != loaded.link.agent_applied
         || digests.admin != loaded.link.admin_applied
         || !loaded.unfinished.is_empty()
         || (switched_on && loaded.person.suspended);
     if !effect && loaded.waiting.is_empty() {
-        let state = report::state_of(&wish, &loaded.link, loaded.person.suspended);
-        let answer = stored_user(id, user, &loaded.link, state, None);
-        people::confirm(
-            tx,
-            &tenant.id,
-            id,
-            &people::Shown {
-                body: &user.to_json(),
-                answer: &answer,
-                keys: &after,
-                state,
-                last_error: None,
-                suspended: loaded.person.suspended,
-            },
-            now,
-        )?;
-        report::release_names(tx, &tenant.id, id, user)?;
-        return Ok(Accepted::Now(id.clone()));
+        return confirm_now(tx, tenant, loaded, user, &wish, now);
     }
-    let (kind, change) = match change {
-        Change::Put(body) => (Kind::Put, body.clone()),
-        Change::Patch(op) => (Kind::Patch, serde_json::from_str(&op.to_json()).unwrap_or_default()),
-    };
+    let (kind, change) = written(change);
     let new = NewRevision { kind, change: &change, body: &user.to_json(), by, now };
     let seq = revisions::append(tx, &tenant.id, id, &new)?;
     jobs::enqueue(tx, &tenant.id, id, lane(base, user), now, now)?;
     Ok(Accepted::Waits(id.clone(), seq))
+}
+
+/// Confirms a write with which RingCX has nothing to do.
+fn confirm_now(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    loaded: &Loaded,
+    user: &Resource,
+    wish: &Desired,
+    now: jiff::Timestamp,
+) -> Result<Accepted, Error> {
+    let id = &loaded.person.id;
+    let state = report::state_of(wish, &loaded.link, loaded.person.suspended);
+    let (state, note) = report::or_blocked(loaded.loss.as_ref(), state, None);
+    let answer = stored_user(id, user, &loaded.link, state, note.as_deref());
+    people::confirm(
+        tx,
+        &tenant.id,
+        id,
+        &people::Shown {
+            body: &user.to_json(),
+            answer: &answer,
+            keys: &user_keys(user),
+            state,
+            last_error: note.as_deref(),
+            suspended: loaded.person.suspended,
+        },
+        now,
+    )?;
+    report::release_names(tx, &tenant.id, id, user)?;
+    Ok(Accepted::Now(id.clone()))
+}
+
+/// A change as it is stored.
+fn written(change: &Change) -> (Kind, Value) {
+    match change {
+        Change::Put(body) => (Kind::Put, body.clone()),
+        Change::Patch(op) => (Kind::Patch, serde_json::from_str(&op.to_json()).unwrap_or_default()),
+    }
+}
+
+/// Keeps a write that takes access away until a person decides; the same one again is not kept twice.
+pub(super) fn block(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    loaded: &Loaded,
+    new: &NewRevision<'_>,
+    trip: breaker::Trip,
+) -> Result<Accepted, Error> {
+    let id = &loaded.person.id;
+    let again = loaded.blocked.last().is_some_and(|it| it.kind == new.kind && change_of(it) == *new.change);
+    if !again {
+        revisions::append_blocked(tx, &tenant.id, id, new)?;
+    }
+    let why = breaker::sentence(&trip.block);
+    report::show_blocked(tx, &tenant.id, &loaded.person, &loaded.link, &why, new.now)?;
+    Ok(Accepted::Blocked(id.clone(), Box::new(trip)))
 }
 
 /// The person under lock, with everything that decides about them.
@@ -211,13 +263,7 @@ pub(super) fn lock(
             )));
         }
     }
-    Ok(Loaded {
-        link: links::get(tx, tenant, id)?.unwrap_or_default(),
-        waiting: revisions::waiting(tx, tenant, id)?,
-        memberships: work::memberships(tx, tenant, id)?,
-        unfinished: journal::unfinished(tx, tenant, id)?,
-        person,
-    })
+    Ok(breaker::loaded(tx, tenant, person)?)
 }
 
 /// Whether a list of versions, or `*`, names the current one (RFC 9110 §13.1.1, compared weakly as RFC 7644 §3.14 has them).

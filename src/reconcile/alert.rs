@@ -86,6 +86,18 @@ pub fn raise(
     text: &str,
     now: Timestamp,
 ) -> Result<(), store::Error> {
+    raise_at(tx, tenant, kind, subject, text, (now, now))
+}
+
+/// The same for what is told only at `due`, because it may have come to nothing by then.
+pub(super) fn raise_at(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    kind: Kind,
+    subject: &str,
+    text: &str,
+    (now, due): (Timestamp, Timestamp),
+) -> Result<(), store::Error> {
     let alert = alerts::Alert {
         tenant: tenant.clone(),
         kind: kind.as_str().to_owned(),
@@ -94,7 +106,7 @@ pub fn raise(
         raised: now,
         attempts: 0,
     };
-    alerts::raise(tx, &alert, kind.quiet()).map(drop)
+    alerts::raise(tx, &alert, due, kind.quiet()).map(drop)
 }
 
 impl Reconciler {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::accept::etag_fits;
 use super::record::fields_changed;
-use super::{Error, Reconciler, Tenant};
+use super::{Error, Reconciler, Tenant, breaker};
 use crate::domain::answer;
 use crate::domain::desired::group_named;
 use crate::domain::grant::{self, GroupGrants, Membership};
@@ -47,6 +47,8 @@ struct Moved {
     added: BTreeSet<String>,
     removed: BTreeSet<String>,
     skipped: Vec<String>,
+    /// Whether a list without members has left nobody.
+    emptied: bool,
 }
 
 impl Reconciler {
@@ -155,6 +157,7 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.group_record(id, by, "delete_group", &Value::Null);
+        let guard = self.group_record(id, by, "mass_change_blocked", &Value::Null);
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
         self.store
@@ -165,6 +168,7 @@ impl Reconciler {
                 let moved = Moved { removed, ..Moved::default() };
                 let detail = json!({"displayName": group_keys(&body).display_name, "removed": moved.removed});
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
+                breaker::left(tx, &of, &standing(&group, &body), &moved.removed, false, &guard)?;
                 enqueue(tx, &of, &standing(&group, &body), &moved, &by, (now, now))?;
                 for outer in members::leave_all(tx, &of.id, id.as_str())? {
                     groups::touch(tx, &of.id, &outer, now)?;
@@ -194,8 +198,9 @@ impl Reconciler {
     ) -> Result<GroupWritten, Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.group_record(id, by, action, &Value::Null);
+        let guard = self.group_record(id, by, "mass_change_blocked", &Value::Null);
         let (of, by, id) = (Arc::clone(tenant), by.clone(), id.clone());
-        let (now, debounce) = (self.clock.now(), self.times.debounce);
+        let (now, times) = (self.clock.now(), self.times);
         let if_match = if_match.map(str::to_owned);
         let written = self
             .store
@@ -229,7 +234,12 @@ impl Reconciler {
                 }
                 if changed {
                     groups::touch(tx, &of.id, &id, now)?;
-                    enqueue(tx, &of, &standing(&group, &base), &moved, &by, (now, now + debounce))?;
+                    let standing = standing(&group, &base);
+                    let whole = matches!(changes.last(), Some(MemberChange::Replace(it)) if !it.is_empty());
+                    breaker::joined(tx, &of, &standing, &moved.added, whole, &guard)?;
+                    breaker::left(tx, &of, &standing, &moved.removed, moved.emptied, &guard)?;
+                    let later = now + if moved.emptied { times.regroup } else { times.debounce };
+                    enqueue(tx, &of, &standing, &moved, &by, (now, later))?;
                     enqueue_all_if_regranted(tx, &of, &group, &base, &by, now)?;
                 }
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
@@ -290,6 +300,12 @@ fn change_members(
             }
         }
     }
+    let empty_list = match changes.last() {
+        Some(MemberChange::Replace(wanted)) => wanted.is_empty(),
+        Some(MemberChange::RemoveAll) => true,
+        _ => false,
+    };
+    moved.emptied = empty_list && !moved.removed.is_empty();
     Ok(moved)
 }
 
@@ -351,7 +367,7 @@ fn enqueue_all_if_regranted(
 }
 
 /// What membership of a group gives.
-fn gives(tenant: &Tenant, group: &Membership) -> GroupGrants {
+pub(super) fn gives(tenant: &Tenant, group: &Membership) -> GroupGrants {
     let docs = tenant.known().map(|known| known.directory.rights_docs.clone()).unwrap_or_default();
     grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs)
 }
@@ -372,7 +388,11 @@ fn enqueue(
     }
     let gives_power = !grants.roles.is_empty() || !grants.rights_docs.is_empty();
     for id in &moved.removed {
-        let (lane, due) = if gives_power { (Lane::Revoke, now) } else { (Lane::Move, later) };
+        let (lane, due) = match (gives_power, moved.emptied) {
+            (true, false) => (Lane::Revoke, now),
+            (true, true) => (Lane::Revoke, later),
+            (false, _) => (Lane::Move, later),
+        };
         jobs::enqueue_for(tx, &tenant.id, &PersonId::from(id.as_str()), lane, (due, now), by)?;
     }
     for id in &moved.added {

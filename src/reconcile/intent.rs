@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::accept;
+use super::breaker;
 use super::record::fields_changed;
 use super::settle::Outcome;
 use super::tenant::{Known, Tenant};
 use super::work::parse;
 use super::{Error, Reconciler, report};
+use crate::domain::access::Access;
 use crate::domain::answer::{Provisioning, stored_user};
 use crate::domain::desired::check_names;
 use crate::domain::{Actor, PersonId, TenantId};
@@ -28,6 +30,8 @@ pub(super) enum Accepted {
     Now(PersonId),
     /// Confirmed when this revision is.
     Waits(PersonId, i64),
+    /// Kept until a person decides.
+    Blocked(PersonId, Box<breaker::Trip>),
     /// The person is gone already: there was nothing in RingCX.
     Gone,
 }
@@ -61,7 +65,10 @@ impl Begun {
     /// Whom it is about, if they are there.
     pub fn person(&self) -> Option<&PersonId> {
         match &self.state {
-            State::Accepted { accepted: Accepted::Now(id) | Accepted::Waits(id, _), .. } => Some(id),
+            State::Accepted {
+                accepted: Accepted::Now(id) | Accepted::Waits(id, _) | Accepted::Blocked(id, _),
+                ..
+            } => Some(id),
             State::Ended(_) | State::Accepted { accepted: Accepted::Gone, .. } => None,
         }
     }
@@ -143,6 +150,7 @@ impl Reconciler {
     ) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
         let record = self.record(id, Some(by.clone()), "delete", &json!({}));
+        let guard = self.record(id, Some(by.clone()), "mass_change_blocked", &Value::Null);
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
         let accepted = self
@@ -160,8 +168,15 @@ impl Reconciler {
                 }
                 let mut user = parse(&loaded.person.body)?;
                 let change = json!({});
-                let new =
-                    NewRevision { kind: Kind::Delete, change: &change, body: &user.to_json(), by: &by, now };
+                let body = user.to_json();
+                let new = NewRevision { kind: Kind::Delete, change: &change, body: &body, by: &by, now };
+                let base = accept::base_of(&loaded)?;
+                if let Some(trip) = breaker::stop(tx, &of, &loaded, &base, Access::default(), now)? {
+                    audit::append(tx, &of.id, &told(&guard, &trip, &id))?;
+                    let accepted = accept::block(tx, &of, &loaded, &new, trip)?;
+                    audit::append(tx, &of.id, &decided(&record, &accepted, Value::Null))?;
+                    return Ok(accepted);
+                }
                 let seq = revisions::append(tx, &of.id, &id, &new)?;
                 jobs::enqueue(tx, &of.id, &id, Lane::Deactivate, now, now)?;
                 // Visible as inactive until RingCX confirms.
@@ -190,6 +205,9 @@ impl Reconciler {
             State::Ended(outcome) => outcome,
             State::Accepted { accepted: Accepted::Now(id), .. } => Outcome::Settled(id),
             State::Accepted { accepted: Accepted::Gone, .. } => Outcome::Gone,
+            State::Accepted { accepted: Accepted::Blocked(_, trip), .. } => {
+                Outcome::Unavailable { after: breaker::ASK_AGAIN, detail: breaker::sentence(&trip.block) }
+            }
             State::Accepted { accepted: Accepted::Waits(id, _), at_once: true } => {
                 self.bell.notify_waiters();
                 Outcome::Settled(id)
@@ -218,19 +236,32 @@ impl Reconciler {
         let Some(known) = self.known_for(tenant, &draft).await? else { return Ok(Begun::ended(not_met())) };
         let action = if matches!(change, Change::Put(_)) { "replace" } else { "patch" };
         let record = self.record(id, Some(by.clone()), action, &Value::Null);
+        let guard = self.record(id, Some(by.clone()), "mass_change_blocked", &Value::Null);
         let (of, by, id, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
         let if_match = if_match.map(str::to_owned);
         let rules = tenant.rules.uncounted();
         let accepted = self
             .store
             .write(move |tx| {
-                let loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
+                let mut loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
                 if loaded.waiting.iter().any(|it| it.kind == Kind::Delete) {
                     return Err(accept::missing(&id));
                 }
                 let base = accept::base_of(&loaded)?;
+                if !loaded.blocked.is_empty() {
+                    // The client writes to the person as it believes them to be.
+                    let believed = breaker::as_wanted(&of, &base, &loaded);
+                    let wanted = apply(&of, &rules, &believed, &change)?;
+                    let has = |user| breaker::access(&of, &loaded, user);
+                    if !has(&base).loses(has(&wanted)) {
+                        breaker::countermand(tx, &of.id, &mut loaded, now)?;
+                    }
+                }
                 let user = apply(&of, &rules, &base, &change)?;
                 let accepted = accept::change(tx, &of, &known, &loaded, &base, &user, &change, &by, now)?;
+                if let Accepted::Blocked(_, trip) = &accepted {
+                    audit::append(tx, &of.id, &told(&guard, trip, &id))?;
+                }
                 if user != base || matches!(accepted, Accepted::Waits(..)) {
                     let changed = fields_changed(Some(&base), &user);
                     audit::append(tx, &of.id, &decided(&record, &accepted, changed))?;
@@ -280,6 +311,11 @@ fn apply(tenant: &Tenant, rules: &Rules, base: &Resource, change: &Change) -> Re
     Ok(without_pin(tenant, user))
 }
 
+/// The record of a blocked write.
+fn told(record: &audit::Record, trip: &breaker::Trip, id: &PersonId) -> audit::Record {
+    audit::Record { detail: trip.detail(std::slice::from_ref(id)).to_string(), ..record.clone() }
+}
+
 fn not_met() -> Outcome {
     Outcome::Unavailable {
         after: std::time::Duration::from_secs(10),
@@ -292,6 +328,7 @@ fn decided(record: &audit::Record, accepted: &Accepted, changed: Value) -> audit
     let (person, decision) = match accepted {
         Accepted::Now(id) => (Some(id), json!({"decision": "stored"})),
         Accepted::Waits(id, seq) => (Some(id), json!({"decision": "waits for RingCX", "revision": seq})),
+        Accepted::Blocked(id, _) => (Some(id), json!({"decision": "blocked by the mass-change guard"})),
         Accepted::Gone => (None, json!({"decision": "removed"})),
     };
     let mut detail = decision;

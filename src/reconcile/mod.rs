@@ -9,6 +9,7 @@ mod accept;
 mod admin_steps;
 mod agent_steps;
 pub mod alert;
+mod breaker;
 mod budget;
 mod case;
 mod contact;
@@ -24,6 +25,7 @@ mod matching;
 mod password;
 mod record;
 mod recover;
+mod release;
 mod report;
 mod rounds;
 mod settle;
@@ -48,6 +50,7 @@ pub use drift::{Drift, Finding};
 pub use groups::GroupWritten;
 pub use hold::Hold;
 pub use intent::{Begun, Change};
+pub use release::{Decided, Verdict};
 pub use settle::Outcome;
 pub use status::Status;
 pub use tenant::{Known, Tenant};
@@ -94,6 +97,8 @@ pub struct Times {
     pub longest_pause: Duration,
     /// How long moves caused by groups wait for more of them.
     pub debounce: Duration,
+    /// How long the full list of a group may take to follow an empty one before that counts.
+    pub regroup: Duration,
     /// How late changes show in RingCX's audit log.
     pub feed_lag: Duration,
     /// How long running work may take to end when the process stops; then its leases are handed over.
@@ -109,6 +114,7 @@ impl Default for Times {
             look_again: Duration::from_secs(1),
             longest_pause: Duration::from_mins(5),
             debounce: Duration::from_secs(1),
+            regroup: breaker::REGROUP,
             feed_lag: Duration::from_mins(5),
             drain: Duration::from_secs(15),
         }

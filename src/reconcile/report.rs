@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::Reconciler;
 use super::steps::Settled;
 use super::tenant::Tenant;
 use super::work::{Loaded, change_of, parse};
+use super::{Reconciler, breaker};
 use crate::domain::answer::{Provisioning, stored_user};
 use crate::domain::desired::Desired;
 use crate::domain::link::Link;
@@ -13,7 +13,7 @@ use crate::domain::person::{self, user_keys};
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{self, Resource, Rules, check, patch, schema};
 use crate::store::revisions::{self, Kind, Outcome as Settlement, Revision};
-use crate::store::{self, Tx, audit, groups, links, members, names, people};
+use crate::store::{self, Tx, audit, groups, links, losses, members, names, people};
 
 /// A person brought in line.
 pub(super) struct Done {
@@ -37,12 +37,13 @@ impl Reconciler {
         done: Done,
     ) -> Result<(), store::Error> {
         let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
-        let state = state_of(&done.desired, &done.link, suspended);
+        let stands = state_of(&done.desired, &done.link, suspended);
         let notes = (!done.desired.notes.is_empty()).then(|| done.desired.notes.join(" "));
+        let (state, note) = or_blocked(loaded.loss.as_ref(), stands, notes.clone());
         let unchanged = done.taken.is_none()
             && !done.deleted
             && loaded.person.state == state
-            && loaded.person.last_error == notes
+            && loaded.person.last_error == note
             && loaded.link == done.link;
         if unchanged {
             return Ok(());
@@ -71,7 +72,10 @@ impl Reconciler {
                 if done.deleted {
                     return if was_deleted { Ok(()) } else { bury(tx, &tenant, &id, now) };
                 }
-                let answer = stored_user(&id, &done.user, &done.link, state, notes.as_deref());
+                // Somebody may have come under the guard, or out of it, while RingCX was asked.
+                let (state, note) =
+                    or_blocked(losses::get(tx, &tenant, &id)?.as_ref(), stands, notes.clone());
+                let answer = stored_user(&id, &done.user, &done.link, state, note.as_deref());
                 people::confirm(
                     tx,
                     &tenant,
@@ -81,7 +85,7 @@ impl Reconciler {
                         answer: &answer,
                         keys: &user_keys(&done.user),
                         state,
-                        last_error: notes.as_deref(),
+                        last_error: note.as_deref(),
                         suspended,
                     },
                     now,
@@ -175,6 +179,18 @@ pub(super) fn state_of(desired: &Desired, link: &Link, suspended: bool) -> Provi
     }
 }
 
+/// The same under the mass-change guard, with what is said about it.
+pub(super) fn or_blocked(
+    loss: Option<&losses::Loss>,
+    state: Provisioning,
+    notes: Option<String>,
+) -> (Provisioning, Option<String>) {
+    match loss.and_then(|it| it.block.as_ref()) {
+        Some(block) => (Provisioning::Blocked, Some(breaker::sentence(block))),
+        None => (state, notes),
+    }
+}
+
 /// Ends a person: a tombstone stays, the names are free again, the groups lose a member.
 pub(super) fn bury(
     tx: &mut Tx<'_>,
@@ -218,9 +234,32 @@ pub(super) fn show_error(
     why: &scim::Error,
     now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
+    show_as(tx, tenant, person, link, (Provisioning::Error, &why.detail), now)
+}
+
+/// Shows that a guard keeps a change; the person is as before.
+pub(super) fn show_blocked(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &people::Person,
+    link: &Link,
+    why: &str,
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    show_as(tx, tenant, person, link, (Provisioning::Blocked, why), now)
+}
+
+fn show_as(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &people::Person,
+    link: &Link,
+    (state, why): (Provisioning, &str),
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
     let Ok(user) = parse(&person.body) else { return Ok(()) };
-    let answer = stored_user(&person.id, &user, link, Provisioning::Error, Some(&why.detail));
-    people::show(tx, tenant, &person.id, &answer, Provisioning::Error, Some(&why.detail), now)
+    let answer = stored_user(&person.id, &user, link, state, Some(why));
+    people::show(tx, tenant, &person.id, &answer, state, Some(why), now)
 }
 
 /// Computes the waiting revisions again, now that the one before them has failed.
@@ -258,7 +297,7 @@ fn rebase(
 }
 
 /// What the change of `revision` makes of `base`.
-fn again(base: &Resource, revision: &Revision, rules: &Rules) -> Result<Resource, scim::Error> {
+pub(super) fn again(base: &Resource, revision: &Revision, rules: &Rules) -> Result<Resource, scim::Error> {
     let change = change_of(revision);
     match revision.kind {
         Kind::Put => check::replace(&schema::USER, base, change, rules),

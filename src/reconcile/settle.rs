@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::hold::{self, Hold, last_lane};
-use super::{Error, Reconciler, Tenant};
+use super::{Error, Reconciler, Tenant, breaker};
 use crate::domain::PersonId;
 use crate::scim;
 use crate::store::revisions::{self, Kind, Outcome as Settlement};
@@ -83,6 +83,12 @@ impl Reconciler {
                 match revision.outcome {
                     Some(Settlement::Settled) if revision.kind == Kind::Delete => return Ok(Outcome::Gone),
                     Some(Settlement::Settled) => return Ok(Outcome::Settled(person.clone())),
+                    Some(Settlement::Blocked) => {
+                        return Ok(Outcome::Unavailable {
+                            after: breaker::ASK_AGAIN,
+                            detail: "The change waits for an operator.".to_owned(),
+                        });
+                    }
                     Some(Settlement::Refused) => {
                         return Ok(Outcome::Rejected(refusal(revision.detail.as_deref())));
                     }

@@ -12,7 +12,7 @@ use super::Reconciler;
 use super::case::Case;
 use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
-use super::{alert, digest, report};
+use super::{alert, breaker, digest, report};
 use crate::domain::desired::{self, Desired, Standing};
 use crate::domain::grant::Membership;
 use crate::domain::link::Link;
@@ -20,8 +20,8 @@ use crate::domain::plan::{Observed, Scope};
 use crate::domain::policy::DriftPolicy;
 use crate::domain::{Actor, PersonId, person};
 use crate::scim::{self, Resource};
-use crate::store::revisions::{self, Kind, Revision};
-use crate::store::{self, Tx, audit, jobs, journal, links, members, people};
+use crate::store::revisions::{Kind, Revision};
+use crate::store::{self, Tx, audit, jobs, journal, losses, members, people};
 use crate::upstream::Lane;
 
 /// A person with everything that decides about them, read in one transaction.
@@ -31,6 +31,10 @@ pub(super) struct Loaded {
     pub(super) waiting: Vec<Revision>,
     pub(super) memberships: Vec<Membership>,
     pub(super) unfinished: Vec<journal::Entry>,
+    /// Access that the person has lost lately, or is about to.
+    pub(super) loss: Option<losses::Loss>,
+    /// The writes that the mass-change guard keeps.
+    pub(super) blocked: Vec<Revision>,
 }
 
 /// Where the work on a person ended.
@@ -134,13 +138,7 @@ impl Reconciler {
         self.store
             .read(move |tx| {
                 let Some(person) = people::get_any(tx, &tenant, &id)? else { return Ok(None) };
-                Ok(Some(Loaded {
-                    link: links::get(tx, &tenant, &id)?.unwrap_or_default(),
-                    waiting: revisions::waiting(tx, &tenant, &id)?,
-                    memberships: memberships(tx, &tenant, &id)?,
-                    unfinished: journal::unfinished(tx, &tenant, &id)?,
-                    person,
-                }))
+                breaker::loaded(tx, &tenant, person).map(Some)
             })
             .await
     }

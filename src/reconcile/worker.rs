@@ -12,7 +12,7 @@ use super::hold::{self, last_lane};
 use super::work::Worked;
 use super::{Reconciler, Tenant};
 use crate::domain::TenantId;
-use crate::store::{self, audit, jobs, journal, leases, revisions};
+use crate::store::{self, audit, jobs, journal, leases, losses, revisions};
 
 /// Jobs of one process at a time. RingCX answers about two calls a second, so they mostly wait, and those that want the same
 /// rights document meet.
@@ -181,6 +181,7 @@ impl Reconciler {
                     .store
                     .write(move |tx| {
                         revisions::prune(tx, before)?;
+                        losses::prune(tx, before)?;
                         journal::prune(tx, before)
                     })
                     .await;

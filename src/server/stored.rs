@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::domain::TenantId;
-use crate::store::{self, Tx, alerts, holds, jobs, tokens};
+use crate::store::{self, Tx, alerts, holds, jobs, losses, tokens};
 
 /// One line of a metric: its labels beside `tenant`, and its value.
 type Sample = (Vec<(&'static str, String)>, i64);
@@ -10,9 +10,10 @@ type Sample = (Vec<(&'static str, String)>, i64);
 /// A metric: its name, its type, and where its lines come from.
 type Family = (&'static str, &'static str, fn(&mut Tx<'_>, &TenantId) -> Result<Vec<Sample>, store::Error>);
 
-const FAMILIES: [Family; 4] = [
+const FAMILIES: [Family; 5] = [
     ("ringcx_scim_jobs", "gauge", waiting),
     ("ringcx_scim_paused", "gauge", paused),
+    ("ringcx_scim_blocked", "gauge", blocked),
     ("ringcx_scim_alerts_total", "counter", alerted),
     ("ringcx_scim_token_expires_seconds", "gauge", tokens_end),
 ];
@@ -55,6 +56,11 @@ fn waiting(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Err
 
 fn paused(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
     Ok(vec![(Vec::new(), i64::from(holds::paused(tx, tenant)?.is_some()))])
+}
+
+/// People whose change the mass-change guard keeps.
+fn blocked(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
+    Ok(vec![(Vec::new(), losses::count_blocked(tx, tenant)?)])
 }
 
 fn alerted(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {

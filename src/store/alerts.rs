@@ -44,10 +44,10 @@ fn read(row: &Row<'_>) -> Result<Alert, Error> {
     })
 }
 
-/// Stores an alert to be sent, unless the same was raised less than `quiet` ago; says whether it was.
-pub fn raise(tx: &mut Tx<'_>, alert: &Alert, quiet: Duration) -> Result<bool, Error> {
+/// Stores an alert to be sent at `due`, unless the same was raised less than `quiet` ago; says whether it was.
+pub fn raise(tx: &mut Tx<'_>, alert: &Alert, due: Timestamp, quiet: Duration) -> Result<bool, Error> {
     let waiting = tx.one("SELECT COUNT(*) FROM alerts WHERE due_at IS NOT NULL", &[], |row| row.int(0))?;
-    let due = (waiting.unwrap_or_default() < MOST).then_some(alert.raised);
+    let due = (waiting.unwrap_or_default() < MOST).then_some(due);
     let raised = tx.exec(
         "INSERT INTO alerts (tenant, kind, subject, text, raised_at, due_at, attempts) VALUES ($1, $2, $3, $4, $5, $6, 0)
          ON CONFLICT (tenant, kind, subject) DO UPDATE
@@ -100,6 +100,15 @@ fn later(tx: &mut Tx<'_>, alert: &Alert, due: Option<Timestamp>) -> Result<(), E
             alert.raised.into(),
             due.into(),
         ],
+    )
+    .map(drop)
+}
+
+/// Forgets an alert that was not sent yet.
+pub fn call_off(tx: &mut Tx<'_>, tenant: &TenantId, kind: &str, subject: &str) -> Result<(), Error> {
+    tx.exec(
+        "DELETE FROM alerts WHERE tenant = $1 AND kind = $2 AND subject = $3 AND due_at IS NOT NULL AND attempts = 0",
+        &[tenant.into(), kind.into(), subject.into()],
     )
     .map(drop)
 }

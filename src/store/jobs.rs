@@ -278,6 +278,18 @@ pub fn unpark(tx: &mut Tx<'_>, tenant: &TenantId, now: Timestamp) -> Result<u64,
     tx.exec(sql, &[tenant.into(), now.into()])
 }
 
+/// The same for one person.
+pub fn unpark_one(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let sql = "UPDATE jobs SET parked_at = NULL, attempts = 0, due_at = $3
+               WHERE tenant = $1 AND person_id = $2 AND parked_at IS NOT NULL";
+    Ok(tx.exec(sql, &[tenant.into(), person.into(), now.into()])? == 1)
+}
+
 /// Gives a job back unchanged, so that another replica can take it at once.
 pub fn release(tx: &mut Tx<'_>, job: &Job) -> Result<(), Error> {
     tx.exec(

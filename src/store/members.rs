@@ -86,6 +86,19 @@ pub fn clear(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<Vec<
     Ok(all)
 }
 
+/// How many people are in a group.
+pub fn count_people(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<u64, Error> {
+    let sql = "SELECT COUNT(*) FROM members WHERE tenant = $1 AND group_id = $2 AND kind = 'user'";
+    let count = tx.one(sql, &[tenant.into(), group.into()], |row| row.int(0))?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// Whether a person is in a group.
+pub fn has(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId, person: &PersonId) -> Result<bool, Error> {
+    let sql = "SELECT 1 FROM members WHERE tenant = $1 AND group_id = $2 AND member_id = $3";
+    Ok(tx.one(sql, &[tenant.into(), group.into(), person.into()], |_| Ok(()))?.is_some())
+}
+
 /// The ids of a group's members, in order.
 pub fn ids(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<Vec<String>, Error> {
     tx.all(

@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod journal;
 pub mod leases;
 pub mod links;
+pub mod losses;
 pub mod members;
 mod migrate;
 pub mod names;

@@ -193,6 +193,26 @@ pub fn tombstone(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, now: Timesta
     super::search::count(tx, tenant, super::search::PEOPLE, -1)
 }
 
+/// Makes a person of a tombstone again; the caller has claimed the names.
+pub fn revive(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    emails: &[String],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let revived = tx.exec(
+        "UPDATE people SET deleted_at = NULL, state = 'pending', version = version + 1, modified_at = $3
+         WHERE tenant = $1 AND id = $2 AND deleted_at IS NOT NULL",
+        &[tenant.into(), id.into(), now.into()],
+    )?;
+    if revived == 0 {
+        return Ok(());
+    }
+    write_emails(tx, tenant, id, emails)?;
+    super::search::count(tx, tenant, super::search::PEOPLE, 1)
+}
+
 /// The tombstones of a user name, latest first.
 pub fn tombstones_by_user_name(tx: &mut Tx<'_>, tenant: &TenantId, key: &str) -> Result<Vec<Person>, Error> {
     let sql = concat_columns(

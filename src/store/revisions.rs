@@ -39,6 +39,8 @@ pub enum Outcome {
     Settled,
     /// RingCX or a guard has refused it.
     Refused,
+    /// The mass-change guard keeps it until a person decides.
+    Blocked,
 }
 
 impl Outcome {
@@ -46,6 +48,7 @@ impl Outcome {
         match self {
             Self::Settled => "settled",
             Self::Refused => "refused",
+            Self::Blocked => "blocked",
         }
     }
 }
@@ -103,6 +106,7 @@ fn read(row: &Row<'_>) -> Result<Revision, Error> {
         outcome: match row.opt_text(7)?.as_deref() {
             None => None,
             Some("settled") => Some(Outcome::Settled),
+            Some("blocked") => Some(Outcome::Blocked),
             Some(_) => Some(Outcome::Refused),
         },
         detail: row.opt_text(8)?,
@@ -141,6 +145,19 @@ pub fn append(
     Ok(seq)
 }
 
+/// The same for a write that the mass-change guard keeps.
+pub fn append_blocked(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    new: &NewRevision<'_>,
+) -> Result<i64, Error> {
+    let seq = append(tx, tenant, person, new)?;
+    let sql = "UPDATE revisions SET outcome = 'blocked' WHERE tenant = $1 AND person_id = $2 AND seq = $3";
+    tx.exec(sql, &[tenant.into(), person.into(), seq.into()])?;
+    Ok(seq)
+}
+
 /// The writes that wait, in order.
 pub fn waiting(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<Revision>, Error> {
     let sql = [
@@ -150,6 +167,33 @@ pub fn waiting(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<
     ]
     .concat();
     tx.all(&sql, &[tenant.into(), person.into()], read)
+}
+
+/// The writes that the mass-change guard keeps, in order.
+pub fn blocked(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<Revision>, Error> {
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM revisions WHERE tenant = $1 AND person_id = $2 AND outcome = 'blocked' ORDER BY seq",
+    ]
+    .concat();
+    tx.all(&sql, &[tenant.into(), person.into()], read)
+}
+
+/// Ends the writes that the mass-change guard keeps: they are asked for anew, or not at all.
+pub fn end_blocked(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    detail: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE revisions SET outcome = 'refused', detail = $3, finished_at = $4
+         WHERE tenant = $1 AND person_id = $2 AND outcome = 'blocked'",
+        &[tenant.into(), person.into(), detail.into(), now.into()],
+    )
+    .map(drop)
 }
 
 /// One write.

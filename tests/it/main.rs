@@ -25,6 +25,7 @@ mod drift;
 mod faults;
 mod features;
 mod first_sync;
+mod guard;
 mod hostile;
 mod http;
 mod life;

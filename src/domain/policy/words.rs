@@ -183,6 +183,15 @@ words! {
     }
 }
 words! {
+    /// Whether changes stop when too many people would lose access at once.
+    MassChange {
+        /// They are blocked until a person releases or rejects them.
+        On = "on",
+        /// They go through.
+        Off = "off",
+    }
+}
+words! {
     /// Whether upstream changes are made.
     Mode {
         /// They are.

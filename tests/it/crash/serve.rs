@@ -134,6 +134,7 @@ on_delete = "delete"
 auto_create_agent_groups = true
 allowed_roles = ["REPORT_ADMINISTRATIVE_USER"]
 allowed_rights_docs = [4711]
+mass_change = "off"
 "#
     )
     .unwrap();

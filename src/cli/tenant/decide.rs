@@ -1,0 +1,101 @@
+//! `tenant release` and `tenant reject`: what becomes of people whom the mass-change guard has blocked.
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use comfy_table::Table;
+use serde_json::json;
+
+use super::super::runtime::beside;
+use super::super::{Failure, Of, operator, say};
+use crate::domain::PersonId;
+use crate::reconcile::{Decided, Verdict};
+
+#[derive(Args)]
+pub(in crate::cli) struct Options {
+    #[command(flatten)]
+    of: Of,
+    /// Only this person, by SCIM id
+    #[arg(long, value_name = "ID")]
+    person: Option<String>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failure> {
+    let (config, tenant) = options.of.load()?;
+    let parts = beside(&config).await?;
+    let person = options.person.map(PersonId::from);
+    if let Some(id) = &person {
+        let state = parts.reconciler.state_of_person(&tenant, id).await.context("the person was not read")?;
+        if state.is_none() {
+            parts.store.close().await;
+            return Err(Failure::Input(anyhow!(
+                "tenant {tenant} has no person with that id; see GET /Users"
+            )));
+        }
+    }
+    let decided = parts.reconciler.decide(&tenant, &operator(), verdict, person.as_ref()).await;
+    let decided = decided.context("not everything was decided; run the command again")?;
+    parts.store.close().await;
+    if options.json {
+        say(&report(&decided, verdict).to_string());
+    } else {
+        tell(&decided, verdict);
+    }
+    if decided.left.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Ran(anyhow!("{} could not be decided", people(decided.left.len()))))
+}
+
+fn report(decided: &Decided, verdict: Verdict) -> serde_json::Value {
+    let Decided { decided, restored, switched_on, unparked, left } = decided;
+    let left: Vec<_> = left.iter().map(|(id, why)| json!({"person": id, "why": why})).collect();
+    let word = match verdict {
+        Verdict::Release => "released",
+        Verdict::Reject => "rejected",
+    };
+    json!({word: decided, "restored": restored, "switched_on": switched_on, "unparked": unparked, "left": left})
+}
+
+fn tell(decided: &Decided, verdict: Verdict) {
+    if decided.is_nothing() {
+        say("nothing is held");
+        return;
+    }
+    let count = people(decided.decided.len());
+    let what = match verdict {
+        Verdict::Release => format!("released: the changes of {count} go on"),
+        Verdict::Reject => format!(
+            "rejected: the changes of {count} are dropped, {} who had lost access already get it back",
+            people(decided.restored.len())
+        ),
+    };
+    say(&what);
+    if !decided.switched_on.is_empty() {
+        say(&format!(
+            "{} who was switched off in RingCX is switched on again",
+            people(decided.switched_on.len())
+        ));
+    }
+    if decided.unparked > 0 {
+        say(&format!("{} waited for a person and is tried again", jobs(decided.unparked)));
+    }
+    if !decided.left.is_empty() {
+        let mut table = Table::new();
+        table.set_header(["person", "why it could not be done"]);
+        for (id, why) in &decided.left {
+            table.add_row([id.as_str(), why]);
+        }
+        say(&table.to_string());
+    }
+}
+
+fn people(count: usize) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+}
+
+fn jobs(count: u64) -> String {
+    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
+}
