@@ -23,9 +23,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Ids;
 use crate::config::Config;
-use crate::domain::{Actor, TenantId};
+use crate::domain::TenantId;
 
 #[derive(Parser)]
 #[command(name = "ringcx-scim", version, about = "SCIM 2.0 provisioning for RingCX")]
@@ -172,13 +171,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(command).await,
         Command::Access(_) => Err(later("access")),
     }
-}
-
-/// Whoever typed the command, for the audit record.
-fn operator() -> Actor {
-    let name = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let name = name.filter(|name| !name.trim().is_empty());
-    Actor::operator(name.as_deref().unwrap_or("unknown"), &Ids::system().next().to_string())
 }
 
 fn later(name: &str) -> Failure {

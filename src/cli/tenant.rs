@@ -1,14 +1,16 @@
 //! `tenant`: stop and go of a whole tenant, and how it stands. Everything is a fact in the store, so a running server obeys at once.
 
 mod decide;
+mod plan;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use serde_json::json;
 
+use super::operator::operator;
 use super::runtime::beside;
-use super::{Failure, Of, operator, say};
+use super::{Failure, Of, say};
 use crate::reconcile::{Status, Verdict};
 use crate::upstream::Transport;
 
@@ -18,9 +20,9 @@ pub(super) enum Command {
     Pause(Pause),
     /// Carry out what has waited, and go on
     Resume(Plain),
-    /// How the tenant stands
+    /// How the tenant stands, and what a dry run has planned
     Status(Plain),
-    /// Let go on what the mass-change guard has blocked; with --person also end a local disable
+    /// Have carried out what a dry run has planned and what the mass-change guard has blocked; with --person also end a local disable
     Release(decide::Options),
     /// Drop what the mass-change guard has blocked, and give back what went through before it did
     Reject(decide::Options),
@@ -137,6 +139,9 @@ fn tell(status: &Status) {
     table.add_row(["last call", budget.last_call.as_deref().unwrap_or("never")]);
     table.add_row(["account read", status.last_contact.as_deref().unwrap_or("never")]);
     say(&table.to_string());
+    if !status.plan.changes.is_empty() {
+        plan::tell(&status.plan);
+    }
 }
 
 fn listed(parts: &[String]) -> String {

@@ -119,7 +119,8 @@ pub struct Policy {
     pub mass_change_group: u64,
     /// Groups of this size and more may not be emptied by a list without members. Default 3.
     pub mass_change_empty: u64,
-    /// Whether upstream changes are made (`live`). Only `live` exists.
+    /// Whether upstream changes are made (`live`), or planned and written down (`dry_run`). What a dry run has planned waits for
+    /// `ringcx-scim tenant release` when this becomes `live`.
     pub mode: Mode,
 }
 

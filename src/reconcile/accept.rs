@@ -174,6 +174,8 @@ pub(super) fn change(
     let effect = digests.agent != loaded.link.agent_applied
         || digests.admin != loaded.link.admin_applied
         || !loaded.unfinished.is_empty()
+        // Planned in a dry run: what is planned changes with the wish, also back to nothing.
+        || loaded.person.state == Provisioning::Pending
         || (switched_on && loaded.person.suspended);
     if !effect && loaded.waiting.is_empty() {
         return confirm_now(tx, tenant, loaded, user, &wish, now);

@@ -278,7 +278,7 @@ impl Case<'_> {
     }
 
     /// Whether a PUT may go out without knowing what RingCX does with a password that is left out.
-    fn add_password(&self, seen: &Agent, body: &mut Map<String, Value>) -> Result<(), Trouble> {
+    pub(super) fn add_password(&self, seen: &Agent, body: &mut Map<String, Value>) -> Result<(), Trouble> {
         match self.tenant.policy.password_on_put {
             Some(PasswordOnPut::Omit) => Ok(()),
             Some(PasswordOnPut::Echo) => {

@@ -8,8 +8,9 @@ use super::work::Worked;
 use super::{Reconciler, Tenant};
 use crate::domain::desired::group_named;
 use crate::domain::person::group_keys;
+use crate::domain::policy::Mode;
 use crate::domain::{Actor, GroupId, PersonId};
-use crate::store::{self, groups, jobs, journal, members};
+use crate::store::{self, groups, jobs, journal, members, planned};
 use crate::upstream::model::{AgentGroup, AgentGroupId};
 use crate::upstream::{self, Lane};
 
@@ -35,6 +36,7 @@ impl Reconciler {
                 self.store
                     .write(move |tx| {
                         groups::link(tx, &of, &id, agent_group.0, ours)?;
+                        planned::replace(tx, &of, &jobs::group_subject(&id), &[], now)?;
                         for member in members::ids(tx, &of, &id)? {
                             jobs::enqueue_for(tx, &of, &PersonId::from(member), Lane::Move, (now, now), &by)?;
                         }
@@ -71,6 +73,10 @@ impl Reconciler {
         }
         if !tenant.policy.auto_create_agent_groups {
             return Ok(None);
+        }
+        if tenant.policy.mode == Mode::DryRun {
+            let written = self.plan_group(tenant, &job.person).await;
+            return written.map(|()| None).map_err(|error| unavailable(&error));
         }
         let entry = journal::Entry {
             id: self.ids.next().to_string(),

@@ -18,7 +18,7 @@ use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::scim::filter::{AttrPath, Filter, Matcher};
 use crate::scim::patch::{self, MemberChange, PatchOp};
 use crate::scim::{self, Member, Resource, check, quirks, schema};
-use crate::store::{Tx, audit, groups, jobs, members, names, people, search};
+use crate::store::{Tx, audit, groups, jobs, members, names, people, planned, search};
 use crate::upstream::Lane;
 use crate::upstream::model::AgentGroupId;
 
@@ -175,6 +175,7 @@ impl Reconciler {
                 }
                 names::release_all(tx, &of.id, id.as_str())?;
                 groups::tombstone(tx, &of.id, &id, now)?;
+                planned::replace(tx, &of.id, &jobs::group_subject(&id), &[], now)?;
                 Ok::<_, Error>(())
             })
             .await?;

@@ -10,9 +10,10 @@ use serde_json::json;
 use super::tenant::Tenant;
 use super::trouble::Trouble;
 use super::{Error, Reconciler};
+use crate::domain::policy::Mode;
 use crate::domain::{Actor, TenantId};
 use crate::store::holds::{self, Pause};
-use crate::store::{self, Store, Tx, audit};
+use crate::store::{self, Store, Tx, audit, planned};
 use crate::upstream::{self, BoxFuture, Gate, Lane};
 
 /// When a client whose write waits for an operator asks again.
@@ -23,6 +24,8 @@ pub(super) const ASK_AGAIN: Duration = Duration::from_mins(1);
 pub enum Hold {
     /// An operator has paused it.
     Paused(Pause),
+    /// A dry run is over, and its plan waits for a release.
+    Unreleased,
 }
 
 impl Hold {
@@ -30,6 +33,8 @@ impl Hold {
     pub fn admits(&self, lane: Lane) -> bool {
         match self {
             Self::Paused(pause) => !pause.all && lane <= Lane::Revoke,
+            // Nothing has been done for this tenant yet, and nothing begins before its operator has seen the plan.
+            Self::Unreleased => false,
         }
     }
 
@@ -41,12 +46,19 @@ impl Hold {
                     "Tenant {tenant} is paused by its operator; what is written is kept and carried out on resume."
                 )
             }
+            Self::Unreleased => format!(
+                "Tenant {tenant} has left a dry run, and its operator has not released the plan yet (`ringcx-scim tenant release`); \
+                 what is written is kept and carried out then."
+            ),
         }
     }
 }
 
-/// What holds a tenant, if anything does.
-pub(super) fn of(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<Hold>, store::Error> {
+/// What holds a tenant in this mode, if anything does; of several the one that holds most.
+pub(super) fn of(tx: &mut Tx<'_>, tenant: &TenantId, mode: Mode) -> Result<Option<Hold>, store::Error> {
+    if mode == Mode::Live && planned::any(tx, tenant)? {
+        return Ok(Some(Hold::Unreleased));
+    }
     Ok(holds::paused(tx, tenant)?.map(Hold::Paused))
 }
 
@@ -62,8 +74,9 @@ impl Reconciler {
     /// # Errors
     /// When the store cannot answer.
     pub async fn hold(&self, tenant: &TenantId) -> Result<Option<Hold>, store::Error> {
-        let tenant = tenant.clone();
-        self.store.read(move |tx| of(tx, &tenant)).await
+        let Some(tenant) = self.tenants.get(tenant) else { return Ok(None) };
+        let (id, mode) = (tenant.id.clone(), tenant.policy.mode);
+        self.store.read(move |tx| of(tx, &id, mode)).await
     }
 
     /// Pauses a tenant everywhere; gives the pause that was there before.
@@ -118,8 +131,8 @@ impl Reconciler {
 impl super::case::Case<'_> {
     /// Stops before a step that gives something while the tenant is held: what takes access away has been done by then.
     pub(super) async fn may_give(&self) -> Result<(), Trouble> {
-        let tenant = self.tenant.id.clone();
-        match self.store.read(move |tx| of(tx, &tenant)).await? {
+        let (tenant, mode) = (self.tenant.id.clone(), self.tenant.policy.mode);
+        match self.store.read(move |tx| of(tx, &tenant, mode)).await? {
             None => Ok(()),
             Some(hold) => Err(Trouble::Held(hold.sentence(&self.tenant.id))),
         }
@@ -130,17 +143,25 @@ impl super::case::Case<'_> {
 pub(super) struct TenantGate {
     store: Store,
     tenant: TenantId,
+    mode: Mode,
 }
 
 impl TenantGate {
     /// The gate of `tenant`.
     pub(super) fn new(store: &Store, tenant: &Tenant) -> Self {
-        Self { store: store.clone(), tenant: tenant.id.clone() }
+        Self { store: store.clone(), tenant: tenant.id.clone(), mode: tenant.policy.mode }
     }
 
     async fn ask(&self, lane: Lane) -> Result<(), upstream::Error> {
-        let tenant = self.tenant.clone();
-        let hold = self.store.read(move |tx| of(tx, &tenant)).await;
+        if self.mode == Mode::DryRun {
+            let why = format!(
+                "Tenant {} is in a dry run (policy.mode = \"dry_run\"); nothing is changed in RingCX.",
+                self.tenant
+            );
+            return Err(upstream::Error::Held(why));
+        }
+        let (tenant, mode) = (self.tenant.clone(), self.mode);
+        let hold = self.store.read(move |tx| of(tx, &tenant, mode)).await;
         match hold.map_err(|error| upstream::Error::store(error.to_string()))? {
             Some(hold) if !hold.admits(lane) => Err(upstream::Error::Held(hold.sentence(&self.tenant))),
             _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::dry_run::{self, PLANNED};
 use super::steps::Settled;
 use super::tenant::Tenant;
 use super::work::{Loaded, change_of, parse};
@@ -10,10 +11,11 @@ use crate::domain::answer::{Provisioning, stored_user};
 use crate::domain::desired::Desired;
 use crate::domain::link::Link;
 use crate::domain::person::{self, user_keys};
+use crate::domain::policy::Mode;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{self, Resource, Rules, check, patch, schema};
 use crate::store::revisions::{self, Kind, Outcome as Settlement, Revision};
-use crate::store::{self, Tx, audit, groups, links, losses, members, names, people};
+use crate::store::{self, Tx, audit, groups, links, losses, members, names, people, planned};
 
 /// A person brought in line.
 pub(super) struct Done {
@@ -37,11 +39,13 @@ impl Reconciler {
         done: Done,
     ) -> Result<(), store::Error> {
         let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
-        let stands = state_of(&done.desired, &done.link, suspended);
-        let notes = (!done.desired.notes.is_empty()).then(|| done.desired.notes.join(" "));
+        let dry = tenant.policy.mode == Mode::DryRun;
+        let planned = done.settled.as_ref().map(|it| it.planned.clone()).unwrap_or_default();
+        let (stands, notes) = shown(&done, suspended, !planned.is_empty());
         let (state, note) = or_blocked(loaded.loss.as_ref(), stands, notes.clone());
         let unchanged = done.taken.is_none()
             && !done.deleted
+            && !dry
             && loaded.person.state == state
             && loaded.person.last_error == note
             && loaded.link == done.link;
@@ -53,15 +57,7 @@ impl Reconciler {
         let was_deleted = loaded.person.deleted.is_some();
         let now = self.clock.now();
         let body = done.user.to_json();
-        let carried_out = loaded.waiting.iter().filter(|it| done.taken.is_some_and(|last| it.seq <= last));
-        let requests = || carried_out.clone().map(|it| it.by.request_id.clone());
-        let records: Vec<audit::Record> = carried_out
-            .clone()
-            .map(|revision| {
-                let detail = json!({"revision": revision.seq, "state": state.as_str()});
-                self.record(&id, Some(revision.by.clone()), "settled", &detail).also(requests())
-            })
-            .collect();
+        let records = self.settled_records(loaded, done.taken, state);
         self.store
             .write(move |tx| {
                 links::save(tx, &tenant, &id, &done.link, now)?;
@@ -69,8 +65,14 @@ impl Reconciler {
                 if let Some(seq) = done.taken {
                     revisions::finish_through(tx, &tenant, &id, seq, Settlement::Settled, None, now)?;
                 }
+                if done.deleted && !was_deleted {
+                    bury(tx, &tenant, &id, now)?;
+                }
+                if dry {
+                    planned::replace(tx, &tenant, &id, &planned, now)?;
+                }
                 if done.deleted {
-                    return if was_deleted { Ok(()) } else { bury(tx, &tenant, &id, now) };
+                    return Ok(());
                 }
                 // Somebody may have come under the guard, or out of it, while RingCX was asked.
                 let (state, note) =
@@ -95,6 +97,24 @@ impl Reconciler {
             .await
     }
 
+    /// A record for each write that is settled through revision `taken`.
+    fn settled_records(
+        &self,
+        loaded: &Loaded,
+        taken: Option<i64>,
+        state: Provisioning,
+    ) -> Vec<audit::Record> {
+        let carried_out = loaded.waiting.iter().filter(|it| taken.is_some_and(|last| it.seq <= last));
+        let requests = || carried_out.clone().map(|it| it.by.request_id.clone());
+        carried_out
+            .clone()
+            .map(|revision| {
+                let detail = json!({"revision": revision.seq, "state": state.as_str()});
+                self.record(&loaded.person.id, Some(revision.by.clone()), "settled", &detail).also(requests())
+            })
+            .collect()
+    }
+
     /// Writes down a refusal: only the first waiting revision fails, later ones are computed again without it.
     ///
     /// Without a revision the wish came from a group: the membership stays, and the person shows the error.
@@ -109,6 +129,7 @@ impl Reconciler {
         let now = self.clock.now();
         let waited = loaded.waiting.first().is_some_and(|revision| self.somebody_waits(tenant, revision));
         let (tenant_id, rules) = (tenant.id.clone(), tenant.rules.uncounted());
+        let dry = tenant.policy.mode == Mode::DryRun;
         let (person, link) = (loaded.person.clone(), loaded.link.clone());
         let (waiting, why) = (loaded.waiting.clone(), why.clone());
         let record = self.record(
@@ -123,6 +144,10 @@ impl Reconciler {
         self.store
             .write(move |tx| {
                 audit::append(tx, &tenant_id, &record)?;
+                if dry {
+                    let step = dry_run::refused(&why.detail);
+                    planned::replace(tx, &tenant_id, &person.id, std::slice::from_ref(&step), now)?;
+                }
                 let Some((culprit, rest)) = waiting.split_first() else {
                     return show_error(tx, &tenant_id, &person, &link, &why, now);
                 };
@@ -167,6 +192,14 @@ impl Reconciler {
     }
 }
 
+/// How the person is shown: their state, and what is worth saying about it.
+fn shown(done: &Done, suspended: bool, planned: bool) -> (Provisioning, Option<String>) {
+    let state = if planned { Provisioning::Pending } else { state_of(&done.desired, &done.link, suspended) };
+    let words = planned.then_some(PLANNED).into_iter();
+    let words: Vec<&str> = words.chain(done.desired.notes.iter().map(String::as_str)).collect();
+    (state, (!words.is_empty()).then(|| words.join(" ")))
+}
+
 /// How the person stands now that RingCX agrees.
 pub(super) fn state_of(desired: &Desired, link: &Link, suspended: bool) -> Provisioning {
     let has_what_it_wants = (desired.agent.is_some() && link.agent.is_some())
@@ -199,6 +232,7 @@ pub(super) fn bury(
     now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
     people::tombstone(tx, tenant, id, now)?;
+    planned::replace(tx, tenant, id, &[], now)?;
     names::release_all(tx, tenant, id.as_str())?;
     for group in members::leave_all(tx, tenant, id.as_str())? {
         groups::touch(tx, tenant, &group, now)?;

@@ -113,24 +113,24 @@ impl Reconciler {
 
     /// The lease of one person's job, if it is due and nobody holds it.
     async fn claim(&self, tenant: &Tenant, person: &PersonId) -> Result<Option<jobs::Job>, store::Error> {
-        let (tenant, person) = (tenant.id.clone(), person.clone());
+        let (tenant, person, mode) = (tenant.id.clone(), person.clone(), tenant.policy.mode);
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
         self.store
             .write(move |tx| {
-                let Some(last) = last_lane(hold::of(tx, &tenant)?.as_ref()) else { return Ok(None) };
+                let Some(last) = last_lane(hold::of(tx, &tenant, mode)?.as_ref()) else { return Ok(None) };
                 jobs::claim_person(tx, &(tenant.clone(), last), &person, &owner, now, lease)
             })
             .await
     }
 
     async fn progress(&self, tenant: &Tenant, person: &PersonId, seq: i64) -> Result<Progress, store::Error> {
-        let (tenant, person) = (tenant.id.clone(), person.clone());
+        let (tenant, person, mode) = (tenant.id.clone(), person.clone(), tenant.policy.mode);
         self.store
             .read(move |tx| {
                 Ok(Progress {
                     revision: revisions::get(tx, &tenant, &person, seq)?,
                     job: jobs::get(tx, &tenant, &person)?,
-                    hold: hold::of(tx, &tenant)?,
+                    hold: hold::of(tx, &tenant, mode)?,
                 })
             })
             .await

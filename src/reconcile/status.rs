@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::contact::KNOWN_AT;
+use super::dry_run::Preview;
 use super::hold;
 use super::{Error, Reconciler};
 use crate::domain::TenantId;
 use crate::domain::policy::Mode;
 use crate::store::holds::Pause;
-use crate::store::{self, budgets, facts, jobs, people};
+use crate::store::{self, budgets, facts, holds, jobs, people, planned};
 
 /// How a tenant stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,6 +24,8 @@ pub struct Status {
     pub paused: Option<Pause>,
     /// What holds its work: one sentence each.
     pub holds: Vec<String>,
+    /// What a dry run has planned.
+    pub plan: Preview,
     /// The people in each `provisioningState`.
     pub people: BTreeMap<String, i64>,
     /// The jobs in each lane.
@@ -66,7 +69,8 @@ impl Reconciler {
         Ok(self
             .store
             .read_long(move |tx| {
-                let hold = hold::of(tx, &id)?;
+                let hold = hold::of(tx, &id, mode)?;
+                let plan = Preview::of(planned::all(tx, &id)?, per_minute, mode);
                 let level = budgets::level(tx, &identity)?;
                 let known_at = facts::get(tx, &id, KNOWN_AT)?.and_then(|text| text.parse().ok());
                 let known_at = known_at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
@@ -76,12 +80,13 @@ impl Reconciler {
                     waiting: all - parked,
                     parked,
                 });
-                let blocked = people::by_state(tx, &id)?;
+                let people = people::by_state(tx, &id)?;
                 Ok::<_, store::Error>(Status {
                     mode,
                     holds: hold.iter().map(|hold| hold.sentence(&id)).collect(),
-                    paused: hold.map(|hold::Hold::Paused(pause)| pause),
-                    people: blocked.into_iter().collect(),
+                    paused: holds::paused(tx, &id)?,
+                    plan,
+                    people: people.into_iter().collect(),
                     jobs: lanes.collect(),
                     budget: Budget {
                         per_minute,

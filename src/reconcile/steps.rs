@@ -6,7 +6,9 @@ use super::case::Case;
 use super::trouble::{Doing, Trouble};
 use crate::domain::desired::Desired;
 use crate::domain::plan::{self, Circumstances, ObservedAdmin, ObservedAgent, Plan, Scope, Step};
+use crate::domain::policy::Mode;
 use crate::scim;
+use crate::store::planned;
 use crate::upstream::model::{AgentGroupId, AgentId, RoleType};
 use crate::upstream::{self};
 
@@ -17,6 +19,8 @@ pub(super) struct Settled {
     pub(super) suspended: bool,
     /// Waiting for an agent group.
     pub(super) held: bool,
+    /// What would be done, in a dry run.
+    pub(super) planned: Vec<planned::Step>,
 }
 
 impl Case<'_> {
@@ -57,6 +61,9 @@ impl Case<'_> {
             settled.held |= held;
             if let Some(why) = refused {
                 return Err(Trouble::Refused(scim::Error::mutability(why)));
+            }
+            if self.tenant.policy.mode == Mode::DryRun {
+                return Ok(self.only_planned(&steps, desired, settled, fault.as_deref()));
             }
             if let Some(why) =
                 fault.as_ref().filter(|_| steps.iter().any(|it| matches!(it, Step::CreateAgent(_))))

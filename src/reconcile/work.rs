@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Reconciler;
 use super::case::Case;
+use super::steps::Settled;
 use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
 use super::{alert, breaker, digest, report};
@@ -188,20 +189,7 @@ impl Reconciler {
         } else {
             None
         };
-        if let (Some(link), Some(wanted)) =
-            (&mut case.link.agent, desired.agent.as_ref().filter(|_| desired.active))
-        {
-            link.owned = wanted.owned(&link.owned);
-        }
-        if let (Some(link), Some(seen)) = (&mut case.link.agent, &case.seen.agent)
-            && settled.as_ref().is_some_and(|it| !it.suspended)
-        {
-            link.enabled = seen.agent.is_active();
-        }
-        // Digests once more: a step may have made or lost an account.
-        let digests = digest::of(&desired, &case.link, &tenant.policy);
-        case.link.agent_applied = digests.agent;
-        case.link.admin_applied = digests.admin;
+        case.confirm(&desired, settled.as_ref());
         let done = report::Done {
             user,
             desired,
@@ -251,6 +239,29 @@ impl Reconciler {
         let (job, why, due) = (job.clone(), why.to_owned(), self.clock.now() + after);
         self.store.write(move |tx| jobs::retry_at(tx, &job, due, &why)).await?;
         Ok(Worked::Later)
+    }
+}
+
+impl Case<'_> {
+    /// Remembers what RingCX agrees with now.
+    fn confirm(&mut self, desired: &Desired, settled: Option<&Settled>) {
+        if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
+            && settled.is_some_and(|it| !it.suspended)
+        {
+            link.enabled = seen.agent.is_active();
+        }
+        // What is only planned stays unconfirmed, so that the next look is a real one.
+        if settled.is_some_and(|it| !it.planned.is_empty()) {
+            return;
+        }
+        let wanted = desired.agent.as_ref().filter(|_| desired.active);
+        if let (Some(link), Some(wanted)) = (&mut self.link.agent, wanted) {
+            link.owned = wanted.owned(&link.owned);
+        }
+        // Digests once more: a step may have made or lost an account.
+        let digests = digest::of(desired, &self.link, &self.tenant.policy);
+        self.link.agent_applied = digests.agent;
+        self.link.admin_applied = digests.admin;
     }
 }
 

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::hold::{self, last_lane};
 use super::work::Worked;
 use super::{Reconciler, Tenant};
-use crate::domain::TenantId;
 use crate::store::{self, audit, jobs, journal, leases, losses, revisions};
 
 /// Jobs of one process at a time. RingCX answers about two calls a second, so they mostly wait, and those that want the same
@@ -92,16 +91,16 @@ impl Reconciler {
 
     /// The next due job of a tenant that this process serves.
     async fn claim_next(&self) -> Result<Option<(Arc<Tenant>, jobs::Job)>, store::Error> {
-        let ours: Vec<TenantId> =
-            self.tenants.values().filter(|it| it.known().is_some()).map(|it| it.id.clone()).collect();
+        let ours: Vec<Arc<Tenant>> =
+            self.tenants.values().filter(|it| it.known().is_some()).cloned().collect();
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
         let due = self
             .store
             .read(move |tx| {
                 let mut reach: Vec<jobs::Reach> = Vec::with_capacity(ours.len());
                 for tenant in &ours {
-                    let last = last_lane(hold::of(tx, tenant)?.as_ref());
-                    reach.extend(last.map(|last| (tenant.clone(), last)));
+                    let last = last_lane(hold::of(tx, &tenant.id, tenant.policy.mode)?.as_ref());
+                    reach.extend(last.map(|last| (tenant.id.clone(), last)));
                 }
                 Ok::<_, store::Error>(jobs::any_due(tx, &reach, now)?.then_some(reach))
             })

@@ -20,6 +20,7 @@ pub mod members;
 mod migrate;
 pub mod names;
 pub mod people;
+pub mod planned;
 mod postgres;
 mod postgres_session;
 mod pushdown;

@@ -22,6 +22,7 @@ mod details;
 mod dialect;
 mod doctor;
 mod drift;
+mod dry_run;
 mod faults;
 mod features;
 mod first_sync;

@@ -1,7 +1,5 @@
 //! A pause: what waits, what goes on, and that nothing is lost, in one process and beside a running server.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -11,7 +9,7 @@ use ringcx_simulator::{Options, Simulator};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::crash::serve::{Serve, configure, send, until};
+use crate::crash::serve::{Serve, command, configure, send, until};
 use crate::support::{Setup, TestBridge};
 
 fn default() -> TenantId {
@@ -150,21 +148,6 @@ async fn work_that_waits_for_a_call_stops_too() {
     assert_eq!(bridge.ringcx.agents().len(), 31);
 }
 
-/// Runs `tenant`; the exit code, and what it said.
-async fn tenant(config: &Path, arguments: &[&str]) -> (i32, String) {
-    let (config, arguments) =
-        (config.to_owned(), arguments.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
-    tokio::task::spawn_blocking(move || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"));
-        let command = command.arg("tenant").args(arguments).arg("--config").arg(config);
-        let output = command.env("USER", "kim").env_remove("SUDO_USER").output().unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        (output.status.code().unwrap(), said)
-    })
-    .await
-    .unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_from_the_command_line_reaches_a_running_server_within_five_seconds() {
     let mut options = Options::default();
@@ -178,7 +161,7 @@ async fn a_pause_from_the_command_line_reaches_a_running_server_within_five_seco
     let serve = Serve::ready(&config).await;
     let users = format!("{}/Users", serve.base);
     let root = serve.base.trim_end_matches("/scim/v2").to_owned();
-    let (code, said) = tenant(&config, &["pause"]).await;
+    let (code, said) = command(&config, &["tenant", "pause"]).await;
     assert_eq!(code, 0, "{said}");
     let body = json!({"userName": "jo@example.com"});
     let (status, answer) = send(Method::POST, &users, &token, Some(&body)).await.unwrap();
@@ -187,22 +170,22 @@ async fn a_pause_from_the_command_line_reaches_a_running_server_within_five_seco
     assert_eq!((&ready["tenants_paused"], &ready["status"]), (&json!(["default"]), &json!("ready")));
     let metrics = crate::crash::serve::text(&format!("{root}/metrics")).await;
     assert!(metrics.contains("ringcx_scim_paused{tenant=\"default\"} 1\n"), "{metrics}");
-    let (code, said) = tenant(&config, &["status", "--json"]).await;
+    let (code, said) = command(&config, &["tenant", "status", "--json"]).await;
     let status: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(code, 0);
     assert_eq!((&status["paused"]["by"], &status["mode"]), (&json!("cli:kim"), &json!("live")));
     assert_eq!(status["people"], json!({"pending": 1}));
     assert_eq!(status["jobs"], json!([{"lane": "create", "waiting": 1, "parked": 0}]));
     assert!(status["last_contact"].is_string() && status["budget"]["last_call"].is_string(), "{status}");
-    let (_, table) = tenant(&config, &["status"]).await;
+    let (_, table) = command(&config, &["tenant", "status"]).await;
     assert!(table.contains("cli:kim") && table.contains("create: 1 waiting"), "{table}");
-    let (code, said) = tenant(&config, &["resume"]).await;
+    let (code, said) = command(&config, &["tenant", "resume"]).await;
     assert!(code == 0 && said.contains("1 jobs wait"), "{said}");
     let ringcx = simulator.admin();
     let begun = Instant::now();
     until("the create", async || (ringcx.agents().len() == 2).then_some(())).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
-    let (code, said) = tenant(&config, &["pause", "--tenant", "nobody"]).await;
+    let (code, said) = command(&config, &["tenant", "pause", "--tenant", "nobody"]).await;
     assert!(code == 2 && said.contains("no tenant nobody"), "{said}");
     serve.kill();
 }

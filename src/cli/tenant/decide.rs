@@ -5,10 +5,12 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
+use super::super::operator::operator;
 use super::super::runtime::beside;
-use super::super::{Failure, Of, operator, say};
+use super::super::{Failure, Of, say};
+use super::plan::{self, Asked};
 use crate::domain::PersonId;
-use crate::reconcile::{Decided, Verdict};
+use crate::reconcile::{Decided, Preview, Released, Verdict};
 
 #[derive(Args)]
 pub(in crate::cli) struct Options {
@@ -17,6 +19,9 @@ pub(in crate::cli) struct Options {
     /// Only this person, by SCIM id
     #[arg(long, value_name = "ID")]
     person: Option<String>,
+    /// Do not ask before a whole plan is carried out
+    #[arg(long)]
+    yes: bool,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -35,12 +40,30 @@ pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failur
             )));
         }
     }
+    let asked = Asked { yes: options.yes, json: options.json };
+    let (plan, released) = match (verdict, &person) {
+        (Verdict::Release, None) => plan::release(&parts.reconciler, &tenant, asked).await?,
+        _ => (Preview::default(), Released::Subjects(0)),
+    };
     let decided = parts.reconciler.decide(&tenant, &operator(), verdict, person.as_ref()).await;
     let decided = decided.context("not everything was decided; run the command again")?;
     parts.store.close().await;
+    if released == Released::StillDry && decided.is_nothing() {
+        return Err(Failure::Input(anyhow!(
+            "tenant {tenant} is in a dry run; set policy.mode = \"live\" where the server reads it, restart it, then release"
+        )));
+    }
+    let planned = if let Released::Subjects(count) = released { count } else { 0 };
     if options.json {
-        say(&report(&decided, verdict).to_string());
-    } else {
+        let mut said = report(&decided, verdict);
+        if let (Verdict::Release, Some(said)) = (verdict, said.as_object_mut()) {
+            said.extend([("planned".to_owned(), json!(planned)), ("plan".to_owned(), json!(plan))]);
+        }
+        say(&said.to_string());
+    } else if planned > 0 {
+        say(&format!("{planned} people and groups of the plan are released; the server carries them out"));
+    }
+    if !options.json && (planned == 0 || !decided.is_nothing()) {
         tell(&decided, verdict);
     }
     if decided.left.is_empty() {

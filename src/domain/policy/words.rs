@@ -196,6 +196,8 @@ words! {
     Mode {
         /// They are.
         Live = "live",
+        /// They are planned and written down.
+        DryRun = "dry_run",
     }
 }
 words! {

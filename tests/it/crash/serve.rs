@@ -146,3 +146,18 @@ mass_change = "off"
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     (path, String::from_utf8(made.stdout).unwrap().trim().to_owned())
 }
+
+/// Runs a command as the operator `kim`, who sits at no terminal; the exit code, and what it said.
+pub(crate) async fn command(config: &Path, arguments: &[&str]) -> (i32, String) {
+    let (config, arguments) =
+        (config.to_owned(), arguments.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"));
+        let command = command.args(arguments).arg("--config").arg(config).stdin(Stdio::null());
+        let output = command.env("USER", "kim").env_remove("SUDO_USER").output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), said)
+    })
+    .await
+    .unwrap()
+}
