@@ -57,9 +57,9 @@ impl Begun {
         Self { state: State::Accepted { accepted, at_once }, fault: None }
     }
 
-    /// Whether RingCX has a say in the answer.
+    /// Whether RingCX or an operator has a say in the answer.
     pub fn waits(&self) -> bool {
-        matches!(self.state, State::Accepted { accepted: Accepted::Waits(..), .. })
+        matches!(self.state, State::Accepted { accepted: Accepted::Waits(..) | Accepted::Blocked(..), .. })
     }
 
     /// Whom it is about, if they are there.

@@ -105,7 +105,7 @@ pub fn any(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<bool, Error> {
 
 /// How many people of a tenant have something in RingCX and may use it.
 pub fn active_people(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Error> {
-    let sql = "SELECT COUNT(*) FROM people WHERE tenant = $1 AND state = 'active' AND deleted_at IS NULL";
+    let sql = "SELECT COUNT(*) FROM people WHERE tenant = $1 AND state IN ('active', 'blocked') AND deleted_at IS NULL";
     let count = tx.one(sql, &[tenant.into()], |row| row.int(0))?.unwrap_or_default();
     Ok(u64::try_from(count).unwrap_or_default())
 }

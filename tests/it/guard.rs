@@ -1,6 +1,12 @@
 //! The mass-change guard: an identity provider's mistake stops before it hurts, a person decides, and nobody else notices.
 
+mod groups;
+mod scope;
+
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use ringcx_scim::clock::Clock;
 use ringcx_scim::domain::{Actor, PersonId, TenantId};
 use ringcx_scim::reconcile::{Decided, Verdict};
 use ringcx_scim::store::{self, Tx};
@@ -55,6 +61,13 @@ async fn state(bridge: &TestBridge, id: &str) -> String {
 
 fn works(bridge: &TestBridge, agent: i64) -> bool {
     bridge.ringcx.agent(agent).is_some_and(|it| it["isActive"] == true)
+}
+
+fn reports(bridge: &TestBridge, n: usize) -> bool {
+    let admin = bridge.ringcx.admin_named(&format!("p{n:03}@example.com"));
+    admin.is_some_and(|it| {
+        it["enabled"] == true && it["roles"].to_string().contains("REPORT_ADMINISTRATIVE_USER")
+    })
 }
 
 async fn decide(bridge: &TestBridge, verdict: Verdict, person: Option<&str>) -> Decided {
@@ -210,175 +223,6 @@ async fn a_deleted_person_whose_name_was_taken_meanwhile_is_left_and_named() {
     assert_eq!(decided.left[0].0.as_str(), staff[0].0);
 }
 
-/// A group of so many new people, and them.
-async fn team(bridge: &TestBridge, name: &str, count: usize) -> (String, Vec<(String, i64)>) {
-    let staff = staff(bridge, 0..count).await;
-    let answer =
-        bridge.send("POST", "/Groups", Some(&json!({"displayName": name, "members": members(&staff)}))).await;
-    assert_eq!(answer.status, 201, "{}", answer.text);
-    bridge.run_jobs().await;
-    (format!("/Groups/{}", answer.body["id"].as_str().unwrap()), staff)
-}
-
-fn members(staff: &[(String, i64)]) -> Value {
-    staff.iter().map(|(id, _)| json!({"value": id})).collect()
-}
-
-fn group_of(bridge: &TestBridge, agent: i64) -> Value {
-    bridge.ringcx.agent(agent).unwrap()["agentGroupId"].clone()
-}
-
-fn reports(bridge: &TestBridge, n: usize) -> bool {
-    let admin = bridge.ringcx.admin_named(&format!("p{n:03}@example.com"));
-    admin.is_some_and(|it| {
-        it["enabled"] == true && it["roles"].to_string().contains("REPORT_ADMINISTRATIVE_USER")
-    })
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn push_now_an_empty_list_before_the_full_one_costs_nobody_anything() {
-    let groups = json!([
-        {"match": "UK", "agent_group": "UK Agents"},
-        {"match": "Reports", "roles": ["REPORT_ADMINISTRATIVE_USER"]},
-    ]);
-    for name in ["UK", "Reports"] {
-        for empty in
-            [replace("members", &json!([])), json!({"Operations": [{"op": "remove", "path": "members"}]})]
-        {
-            let bridge = guarded(&json!({}), groups.clone()).await;
-            let (group, staff) = team(&bridge, name, 4).await;
-            bridge.ringcx.clear_calls();
-            assert_eq!(
-                bridge.send("PATCH", &group, Some(&empty)).await.status,
-                204,
-                "the group write succeeds"
-            );
-            assert_eq!(bridge.send("GET", &group, None).await.body.get("members"), None);
-            bridge.run_jobs().await;
-            assert_eq!(state(&bridge, &staff[0].0).await, "blocked", "{name}");
-            let full = replace("members", &members(&staff));
-            assert_eq!(bridge.send("PATCH", &group, Some(&full)).await.status, 204);
-            bridge.run_jobs().await;
-            assert!(bridge.ringcx.calls().is_empty(), "{name}: {:?}", bridge.ringcx.calls());
-            assert_eq!(state(&bridge, &staff[0].0).await, "active", "{name}");
-            assert!(decide(&bridge, Verdict::Release, None).await.is_nothing());
-            let alerts = "SELECT COUNT(*) FROM alerts";
-            let told = bridge.store.read(move |tx| tx.one(alerts, &[], |row| row.int(0))).await.unwrap();
-            assert_eq!(told, Some(0), "nobody is told of what came to nothing");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whom_the_full_list_does_not_name_leaves_like_anybody() {
-    let bridge = guarded(&json!({}), json!([{"match": "UK", "agent_group": "UK Agents"}])).await;
-    let (group, staff) = team(&bridge, "UK", 4).await;
-    bridge.send("PUT", &group, Some(&json!({"displayName": "UK", "members": []}))).await;
-    bridge.send("PUT", &group, Some(&json!({"displayName": "UK", "members": members(&staff[..3])}))).await;
-    bridge.run_jobs().await;
-    let found: Vec<Value> = staff.iter().map(|(_, agent)| group_of(&bridge, *agent)).collect();
-    assert_eq!(found[..3], [json!(1001), json!(1001), json!(1001)]);
-    assert_ne!(found[3], json!(1001), "the default group, which is no loss of access");
-    assert_eq!(state(&bridge, &staff[3].0).await, "active");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_emptied_group_alone_is_held_and_released_or_rejected() {
-    let groups = json!([{"match": "UK", "agent_group": "UK Agents"}]);
-    for verdict in [Verdict::Release, Verdict::Reject] {
-        let bridge = guarded(&json!({}), groups.clone()).await;
-        let (group, staff) = team(&bridge, "UK", 3).await;
-        bridge.send("PATCH", &group, Some(&replace("members", &json!([])))).await;
-        bridge.run_jobs().await;
-        assert!(staff.iter().all(|(_, agent)| group_of(&bridge, *agent) == 1001));
-        let url = format!("/Users/{}", staff[0].0);
-        assert_eq!(
-            bridge.send("PATCH", &url, Some(&replace("name.givenName", &json!("Cy")))).await.status,
-            200
-        );
-        assert_eq!(
-            (group_of(&bridge, staff[0].1), state(&bridge, &staff[0].0).await),
-            (json!(1001), "blocked".into())
-        );
-        // A leaver among them is not delayed.
-        assert_eq!(switch(&bridge, &staff[2].0, false).await.status, 200);
-        assert!(!works(&bridge, staff[2].1));
-        assert_eq!(decide(&bridge, verdict, None).await.decided.len(), 2);
-        let shown = bridge.send("GET", &group, None).await.body;
-        let inside = shown["members"].as_array().map_or(0, Vec::len);
-        let stays = staff[..2].iter().all(|(_, agent)| group_of(&bridge, *agent) == 1001);
-        assert_eq!((inside, stays), if verdict == Verdict::Reject { (2, true) } else { (0, false) });
-        assert!(!works(&bridge, staff[2].1));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn leaving_a_mapped_group_for_the_default_one_does_not_count() {
-    let bridge = guarded(&json!({}), json!([{"match": "UK", "agent_group": "UK Agents"}])).await;
-    let (group, staff) = team(&bridge, "UK", 8).await;
-    let gone: Value = staff[..7].iter().map(|(id, _)| json!({"value": id})).collect();
-    let remove = json!({"Operations": [{"op": "remove", "path": "members", "value": gone}]});
-    assert_eq!(bridge.send("PATCH", &group, Some(&remove)).await.status, 204);
-    bridge.run_jobs().await;
-    for (id, agent) in &staff[..7] {
-        assert_eq!((works(&bridge, *agent), state(&bridge, id).await.as_str()), (true, "active"));
-        assert_ne!(group_of(&bridge, *agent), 1001);
-    }
-    for (id, _) in &staff[..5] {
-        assert_eq!(switch(&bridge, id, false).await.status, 200);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_than_half_of_a_group_that_gives_power_is_blocked_as_one() {
-    let groups = json!([{"match": "Reports", "roles": ["REPORT_ADMINISTRATIVE_USER"]}]);
-    let bridge = guarded(&json!({}), groups).await;
-    let (group, staff) = team(&bridge, "Reports", 6).await;
-    let remove = |staff: &[(String, i64)]| {
-        let gone = members(staff);
-        json!({"Operations": [{"op": "remove", "path": "members", "value": gone}]})
-    };
-    assert_eq!(bridge.send("PATCH", &group, Some(&remove(&staff[..1]))).await.status, 204);
-    bridge.run_jobs().await;
-    assert!(!reports(&bridge, 0), "one goes at once");
-    // With the first one these are four of six.
-    assert_eq!(bridge.send("PATCH", &group, Some(&remove(&staff[1..4]))).await.status, 204);
-    bridge.run_jobs().await;
-    assert!((1..6).all(|n| reports(&bridge, n)));
-    assert_eq!(state(&bridge, &staff[1].0).await, "blocked");
-    let decided = decide(&bridge, Verdict::Reject, None).await;
-    assert_eq!((decided.decided.len(), decided.restored.len()), (3, 1));
-    assert!((0..6).all(|n| reports(&bridge, n)));
-    assert_eq!(bridge.send("GET", &group, None).await.body["members"].as_array().unwrap().len(), 6);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_than_half_of_a_small_team_switched_off_is_blocked_before_the_hourly_limit() {
-    let bridge = guarded(&json!({}), json!([{"match": "UK", "agent_group": "UK Agents"}])).await;
-    let (_, team) = team(&bridge, "UK", 6).await;
-    let others = staff(&bridge, 50..52).await;
-    for (id, _) in &team[..3] {
-        assert_eq!(switch(&bridge, id, false).await.status, 200);
-    }
-    let answer = switch(&bridge, &team[3].0, false).await;
-    assert_eq!(answer.status, 503);
-    assert!(answer.text.contains("more than half"), "{}", answer.text);
-    assert_eq!(switch(&bridge, &others[0].0, false).await.status, 200, "another team is not concerned");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_that_gives_power_is_deleted_and_given_back() {
-    let groups = json!([{"match": "Reports", "roles": ["REPORT_ADMINISTRATIVE_USER"]}]);
-    let bridge = guarded(&json!({}), groups).await;
-    let (group, staff) = team(&bridge, "Reports", 6).await;
-    assert_eq!(bridge.send("DELETE", &group, None).await.status, 204);
-    bridge.run_jobs().await;
-    assert!((0..6).all(|n| reports(&bridge, n)), "six at once are too many");
-    let decided = decide(&bridge, Verdict::Release, Some(&staff[0].0)).await;
-    assert_eq!(decided.decided.len(), 1);
-    assert!(!reports(&bridge, 0) && (1..6).all(|n| reports(&bridge, n)), "one person is released alone");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operations_of_a_bulk_request_are_counted_like_any() {
     let bridge = guarded(&json!({}), json!([])).await;
@@ -428,6 +272,54 @@ async fn a_local_disable_survives_everything_but_a_switch_or_a_release() {
     assert_eq!(decided.switched_on.len(), 1);
     assert_eq!((works(&bridge, staff[0].1), state(&bridge, &staff[0].0).await.as_str()), (true, "active"));
     assert!(!works(&bridge, staff[1].1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_slide_and_a_later_leaver_is_not_delayed_by_those_still_blocked() {
+    let clock = Clock::fixed("2026-11-25T10:00:00Z".parse().unwrap());
+    let policy = policy(&json!({"mass_change_per_hour": 1, "mass_change_per_day": 5}));
+    let bridge = TestBridge::start(Setup { policy, clock: clock.clone(), ..Setup::default() }).await;
+    let staff = staff(&bridge, 0..8).await;
+    let minutes = |count| Duration::from_mins(count);
+    let mut answers = Vec::new();
+    for (n, pause) in [0, 30, 31, 61, 61, 61, 24 * 60 + 1].into_iter().enumerate() {
+        clock.advance(minutes(pause));
+        answers.push(switch(&bridge, &staff[n].0, false).await.status);
+    }
+    // One an hour, those blocked included; the sixth within a day is one too many; a day later nobody counts.
+    assert_eq!(answers, [200, 503, 503, 200, 200, 503, 200]);
+    assert_eq!(state(&bridge, &staff[1].0).await, "blocked", "nothing is released by time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_an_agent_or_of_all_power_counts_and_less_of_either_does_not() {
+    let bridge = guarded(
+        &json!({"mass_change_per_hour": 2, "allowed_roles": ["REPORT_ADMINISTRATIVE_USER", "WFO_ACCESS"]}),
+        json!([]),
+    )
+    .await;
+    let roles = |names: &[&str]| -> Value { names.iter().map(|name| json!({"value": name})).collect() };
+    let mut staff = Vec::new();
+    for n in 0..3 {
+        let body = json!({"userName": format!("p{n:03}@example.com"), "roles": roles(&["REPORT_ADMINISTRATIVE_USER", "WFO_ACCESS"])});
+        staff.push(bridge.create(body).await);
+    }
+    for (id, _) in &staff {
+        let fewer = replace("roles", &roles(&["REPORT_ADMINISTRATIVE_USER"]));
+        assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&fewer)).await.status, 200);
+        let moved = replace(&format!("{RINGCX}:agentGroupName"), &json!("UK Agents"));
+        assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&moved)).await.status, 200);
+    }
+    let none = replace("roles", &json!([]));
+    assert_eq!(bridge.send("PATCH", &format!("/Users/{}", staff[0].0), Some(&none)).await.status, 200);
+    let admin = replace(&format!("{RINGCX}:persona"), &json!("admin"));
+    assert_eq!(bridge.send("PATCH", &format!("/Users/{}", staff[1].0), Some(&admin)).await.status, 200);
+    assert_eq!((reports(&bridge, 0), works(&bridge, staff[1].1)), (false, false));
+    assert_eq!(bridge.send("PATCH", &format!("/Users/{}", staff[2].0), Some(&none)).await.status, 503);
+    assert!(reports(&bridge, 2));
+    assert_eq!(decide(&bridge, Verdict::Reject, None).await.restored.len(), 2);
+    assert!((0..3).all(|n| reports(&bridge, n)));
+    assert!(staff.iter().all(|(_, agent)| works(&bridge, *agent)));
 }
 
 /// A store of either database for the tests in which two write at once.

@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) store_url: String,
     /// Whether the bridge has read RingCX before the test begins.
     pub(crate) met: bool,
+    pub(crate) clock: Clock,
     pub(crate) issuers: Vec<Issuer>,
     /// Certificate and key in PEM.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
@@ -66,6 +67,7 @@ impl Default for Setup {
             cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
             met: true,
+            clock: Clock::system(),
             issuers: Vec::new(),
             tls: None,
         }
@@ -116,7 +118,7 @@ impl TestBridge {
         let seed = setup.seed.clone();
         let options = Options { knobs, seed: seed.clone(), ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
-        let (clock, ids) = (Clock::system(), Ids::system());
+        let (clock, ids) = (setup.clock.clone(), Ids::system());
         let store = Store::open(&store::Settings::at(&setup.store_url)).await.unwrap();
         let tenant = tenant(&setup, &seed, &simulator.url(), &clock);
         let id: TenantId = "default".parse().unwrap();
