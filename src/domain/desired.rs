@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::grant::{self, GroupGrants, GroupWish, Membership, RightsDocNames};
+use super::grant::{self, Barred, GroupGrants, GroupWish, Membership, Pins, RightsDocNames};
 use super::lookup::{self, ASSIGNED};
 use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, MappedAgentType, Persona, Policy};
 use super::{fold, mapping, person};
@@ -62,6 +62,8 @@ pub struct Standing<'a> {
     pub user: &'a Resource,
     /// The groups in which the person is.
     pub memberships: &'a [Membership],
+    /// Which groups were first to give what lets its holder gain more.
+    pub pins: &'a Pins,
     /// Whether the person has an agent.
     pub has_agent: bool,
     /// The agent group in which that agent was found.
@@ -83,6 +85,8 @@ pub struct Desired {
     pub admin: Option<DesiredAdmin>,
     /// What could not be had, in words for the person's `lastError`.
     pub notes: Vec<String>,
+    /// What a group does not give because another one was first.
+    pub barred: BTreeSet<Barred>,
 }
 
 /// The agent that a person ought to have.
@@ -126,13 +130,14 @@ pub struct DesiredAdmin {
 
 /// What the person ought to have.
 ///
-/// # Errors
-/// A role or rights document that this tenant does not give (`invalidValue`).
-pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Result<Desired, Error> {
+/// A stored role or rights document that this tenant does not give any more gives nothing, and stands in the notes: a leaver
+/// must be switched off whatever else is wrong with them.
+pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
     let user = standing.user;
     let policy = terms.policy;
     let active = person::is_active(user) && !standing.deleted;
-    let grants = grant::by_groups(standing.memberships, policy, terms.mappings, &terms.directory.rights_docs);
+    let docs = &terms.directory.rights_docs;
+    let grants = grant::by_groups(standing.memberships, policy, terms.mappings, docs, standing.pins);
     let mut notes = Vec::new();
 
     let persona = mapping::ringcx_text(user, "persona").and_then(Persona::parse);
@@ -146,8 +151,10 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Result<Desired, Er
         }
     };
     let agent = wants_agent.then(|| desired_agent(standing, terms, &grants, &mut notes));
-    let admin = desired_admin(user, active, persona, terms, grants)?;
-    Ok(Desired { active, deleted: standing.deleted, agent, admin, notes })
+    let barred = if active && policy.manage_admins { grants.barred.clone() } else { BTreeSet::new() };
+    notes.extend(barred.iter().map(Barred::sentence));
+    let admin = desired_admin(user, active, persona, terms, grants, &mut notes);
+    Desired { active, deleted: standing.deleted, agent, admin, notes, barred }
 }
 
 /// Whether the names that the client wrote mean something in RingCX; asked before a write is accepted.
@@ -172,9 +179,9 @@ pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
             found.map_err(Error::invalid_value)?;
         }
     }
-    grant::direct_roles(user, terms.policy, terms.mappings)?;
-    grant::direct_rights_docs(user, terms.policy, terms.mappings)?;
-    Ok(())
+    let roles = grant::asked_roles(user, terms.policy, terms.mappings).fault;
+    let docs = grant::asked_rights_docs(user, terms.policy, terms.mappings).fault;
+    roles.or(docs).map_or(Ok(()), Err)
 }
 
 /// The agent group that the client names: as attribute, or as an entitlement of its kind.
@@ -267,14 +274,19 @@ fn desired_admin(
     persona: Option<Persona>,
     terms: &Terms<'_>,
     grants: GroupGrants,
-) -> Result<Option<DesiredAdmin>, Error> {
-    let mut roles = grant::direct_roles(user, terms.policy, terms.mappings)?;
-    let mut rights_docs = grant::direct_rights_docs(user, terms.policy, terms.mappings)?;
+    notes: &mut Vec<String>,
+) -> Option<DesiredAdmin> {
+    let asked = grant::asked_roles(user, terms.policy, terms.mappings);
+    let asked_docs = grant::asked_rights_docs(user, terms.policy, terms.mappings);
+    if active && terms.policy.manage_admins {
+        notes.extend(asked.fault.into_iter().chain(asked_docs.fault).map(|why| why.detail));
+    }
+    let (mut roles, mut rights_docs) = (asked.given, asked_docs.given);
     roles.extend(grants.roles);
     rights_docs.extend(grants.rights_docs);
     let by_persona = matches!(persona, Some(Persona::Admin | Persona::Both));
     if !terms.policy.manage_admins || (roles.is_empty() && rights_docs.is_empty() && !by_persona) {
-        return Ok(None);
+        return None;
     }
     if active {
         roles = grant::with_base_access(roles, !rights_docs.is_empty());
@@ -288,5 +300,5 @@ fn desired_admin(
         .filter_map(|(path, field)| user.get(path).map(|value| (field.to_owned(), value.clone())))
         .collect();
     let user_name = user.text("userName").unwrap_or_default().to_owned();
-    Ok(Some(DesiredAdmin { user_name, fields, roles, rights_docs }))
+    Some(DesiredAdmin { user_name, fields, roles, rights_docs })
 }

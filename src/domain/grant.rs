@@ -53,7 +53,34 @@ pub struct GroupGrants {
     pub roles: BTreeSet<RoleType>,
     /// The rights documents, all groups together.
     pub rights_docs: BTreeSet<RightsDocId>,
+    /// Roles that let their holder gain more and that another group has given first.
+    pub barred: BTreeSet<Barred>,
 }
+
+/// A role that a group does not give, because the grant belongs to another group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Barred {
+    /// The group that would give it.
+    pub group: GroupId,
+    /// Its name.
+    pub name: String,
+    /// The role.
+    pub role: RoleType,
+}
+
+impl Barred {
+    /// One sentence for the person and for the operator.
+    pub fn sentence(&self) -> String {
+        format!(
+            "Group \"{}\" does not give {}: another group held this grant first; `ringcx-scim tenant release --group {}` hands \
+             it over.",
+            self.name, self.role, self.group
+        )
+    }
+}
+
+/// Which group was the first to give what lets its holder gain more, by the key of the grant; see [`pin_keys`].
+pub type Pins = BTreeMap<String, GroupId>;
 
 /// The names of rights documents, folded, as RingCX has them.
 pub type RightsDocNames = BTreeMap<String, RightsDocId>;
@@ -66,6 +93,7 @@ pub fn by_groups(
     policy: &Policy,
     mappings: &[GroupMapping],
     docs: &RightsDocNames,
+    pins: &Pins,
 ) -> GroupGrants {
     let mut grants = GroupGrants::default();
     let mut winner: Option<(i64, String, &GroupId, GroupWish)> = None;
@@ -88,21 +116,84 @@ pub fn by_groups(
                 ));
             }
             grants.agent_type = grants.agent_type.max(mapping.agent_type);
-            grants.roles.extend(mapping.roles.iter().map(|role| role_named(role, policy)));
+            for role in mapped_roles(mapping, policy) {
+                grants.give(role, group, &mapping_key(mapping), pins);
+            }
             grants.rights_docs.extend(mapping.rights_docs.iter().copied().map(RightsDocId));
         }
         if let Some(id) = group.linked {
             consider((LINKED_BY_NAME, fold(&group.display_name), &group.id, GroupWish::Linked(id)));
         }
-        if let Some(role) = after_prefix(&group.display_name, policy.role_group_prefix.as_deref()) {
-            grants.roles.insert(role_named(role, policy));
+        if let Some(role) = role_of_prefix(group, policy) {
+            grants.give(role, group, &name_key(group), pins);
         }
-        let doc = after_prefix(&group.display_name, policy.rights_doc_group_prefix.as_deref());
-        grants.rights_docs.extend(doc.and_then(|name| docs.get(&fold(name))).copied());
+        grants.rights_docs.extend(doc_of_prefix(group, policy, docs));
     }
-    grants.roles.retain(|role| may_be_given(role, policy));
     grants.agent_group = winner.map(|(.., wish)| wish);
     grants
+}
+
+impl GroupGrants {
+    /// Gives a role, unless it lets its holder gain more and `key` belongs to another group.
+    fn give(&mut self, role: RoleType, group: &Membership, key: &str, pins: &Pins) {
+        let elsewhere = pins.get(key).is_some_and(|first| *first != group.id);
+        if is_privileged(&role) && elsewhere {
+            let name = group.display_name.clone();
+            self.barred.insert(Barred { group: group.id.clone(), name, role });
+        } else {
+            self.roles.insert(role);
+        }
+    }
+}
+
+/// The keys under which a group gives roles that let their holder gain more: the first group to have one keeps it.
+///
+/// A name in the identity provider is no identity: whoever may make or rename groups there could otherwise make
+/// administrators here.
+pub fn pin_keys(group: &Membership, policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for mapping in mappings {
+        let speaks = mapping.speaks_of(&group.display_name, group.external_id.as_deref(), group.id.as_str());
+        if speaks && mapped_roles(mapping, policy).any(|role| is_privileged(&role)) {
+            keys.insert(mapping_key(mapping));
+        }
+    }
+    if role_of_prefix(group, policy).is_some_and(|role| is_privileged(&role)) {
+        keys.insert(name_key(group));
+    }
+    keys
+}
+
+fn mapping_key(mapping: &GroupMapping) -> String {
+    format!("mapping:{}", fold(&mapping.matches))
+}
+
+fn name_key(group: &Membership) -> String {
+    format!("name:{}", fold(&group.display_name))
+}
+
+/// The roles that a mapping gives, as far as the tenant gives them at all.
+pub(super) fn mapped_roles<'a>(
+    mapping: &'a GroupMapping,
+    policy: &'a Policy,
+) -> impl Iterator<Item = RoleType> + 'a {
+    mapping.roles.iter().map(|role| role_named(role, policy)).filter(|role| may_be_given(role, policy))
+}
+
+/// The role that a group gives by its name alone.
+pub(super) fn role_of_prefix(group: &Membership, policy: &Policy) -> Option<RoleType> {
+    let named = after_prefix(&group.display_name, policy.role_group_prefix.as_deref())?;
+    Some(role_named(named, policy)).filter(|role| may_be_given(role, policy))
+}
+
+/// The rights document that a group gives by its name alone.
+pub(super) fn doc_of_prefix(
+    group: &Membership,
+    policy: &Policy,
+    docs: &RightsDocNames,
+) -> Option<RightsDocId> {
+    let named = after_prefix(&group.display_name, policy.rights_doc_group_prefix.as_deref())?;
+    docs.get(&fold(named)).copied()
 }
 
 /// Whether membership of this group decides an agent group, so that no agent group is made or linked for its name.
@@ -114,72 +205,72 @@ pub fn is_spoken_for(group: &Membership, policy: &Policy, mappings: &[GroupMappi
         || after_prefix(&group.display_name, policy.rights_doc_group_prefix.as_deref()).is_some()
 }
 
+/// What an attribute of the person asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked<T> {
+    /// What of it the tenant gives.
+    pub given: BTreeSet<T>,
+    /// What is wrong with the first value that it does not give (`invalidValue`): a write of it is refused, because answering
+    /// success would record access as granted. A stored one, from before the settings changed, gives nothing.
+    pub fault: Option<Error>,
+}
+
 /// The roles that the person's own `roles` attribute asks for.
-///
-/// # Errors
-/// `invalidValue` names the first role that this tenant does not give: answering success would record access as granted.
-pub fn direct_roles(
-    user: &Resource,
-    policy: &Policy,
-    mappings: &[GroupMapping],
-) -> Result<BTreeSet<RoleType>, Error> {
+pub fn asked_roles(user: &Resource, policy: &Policy, mappings: &[GroupMapping]) -> Asked<RoleType> {
     let allowed = allowed_roles(policy, mappings);
-    let mut roles = BTreeSet::new();
-    for value in values(user, "roles") {
-        let text = value.trim();
-        if text.is_empty() || policy.no_role_keywords.iter().any(|word| word.eq_ignore_ascii_case(text)) {
-            continue;
-        }
+    let mut asked = Asked { given: BTreeSet::new(), fault: None };
+    for text in values(user, "roles").map(str::trim).filter(|text| says_something(text, policy)) {
         let role = role_named(text, policy);
-        if !allowed.contains(&role) {
+        let why = if !allowed.contains(&role) {
             let known = allowed.iter().map(RoleType::as_str).collect::<Vec<_>>().join(", ");
             let choice = if known.is_empty() {
                 "none is allowed yet".to_owned()
             } else {
                 format!("allowed are {known}")
             };
-            return Err(Error::invalid_value(format!(
+            format!(
                 "roles value \"{text}\" is not a role that this tenant gives; {choice} (setting allowed_roles)."
-            )));
-        }
-        if !may_be_given(&role, policy) {
-            return Err(Error::invalid_value(format!(
+            )
+        } else if !may_be_given(&role, policy) {
+            format!(
                 "roles value \"{text}\" lets its holder gain more access; list it in the setting privileged_roles to allow it."
-            )));
-        }
-        roles.insert(role);
+            )
+        } else {
+            asked.given.insert(role);
+            continue;
+        };
+        asked.fault.get_or_insert_with(|| Error::invalid_value(why));
     }
-    Ok(roles)
+    asked
 }
 
 /// The rights documents that the person's own `entitlements` attribute asks for.
-///
-/// # Errors
-/// `invalidValue` names the first that this tenant does not give.
-pub fn direct_rights_docs(
-    user: &Resource,
-    policy: &Policy,
-    mappings: &[GroupMapping],
-) -> Result<BTreeSet<RightsDocId>, Error> {
+pub fn asked_rights_docs(user: &Resource, policy: &Policy, mappings: &[GroupMapping]) -> Asked<RightsDocId> {
     let allowed = allowed_rights_docs(policy, mappings);
-    let mut docs = BTreeSet::new();
-    for element in elements(user, "entitlements").filter(|element| !names_agent_group(element)) {
-        let Some(value) = element.get("value").and_then(Value::as_str) else { continue };
-        let text = value.trim();
-        if text.is_empty() || policy.no_role_keywords.iter().any(|word| word.eq_ignore_ascii_case(text)) {
-            continue;
-        }
+    let mut asked = Asked { given: BTreeSet::new(), fault: None };
+    let documents = elements(user, "entitlements").filter(|element| !names_agent_group(element));
+    let texts = documents.filter_map(|element| element.get("value")).filter_map(Value::as_str);
+    for text in texts.map(str::trim).filter(|text| says_something(text, policy)) {
         match text.parse().map(RightsDocId) {
-            Ok(doc) if allowed.contains(&doc) => docs.insert(doc),
-            _ => {
-                return Err(Error::invalid_value(format!(
-                    "entitlements value \"{text}\" is not a rights document that this tenant gives; \
-                     use the id of one in the setting allowed_rights_docs."
-                )));
+            Ok(doc) if allowed.contains(&doc) => {
+                asked.given.insert(doc);
             }
-        };
+            _ => {
+                asked.fault.get_or_insert_with(|| {
+                    Error::invalid_value(format!(
+                        "entitlements value \"{text}\" is not a rights document that this tenant gives; \
+                         use the id of one in the setting allowed_rights_docs."
+                    ))
+                });
+            }
+        }
     }
-    Ok(docs)
+    asked
+}
+
+/// Whether a value means something: neither nothing nor one of the words for nothing.
+fn says_something(text: &str, policy: &Policy) -> bool {
+    !text.is_empty() && !policy.no_role_keywords.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Every role that the settings and the mappings name, privileged ones included.

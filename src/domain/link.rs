@@ -52,6 +52,10 @@ pub struct AgentGroupAgent {
 }
 
 /// The administrator of a person.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none follows from the others"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdminLink {
     /// Its id.
@@ -68,4 +72,27 @@ pub struct AdminLink {
     pub granted_roles: BTreeSet<RoleType>,
     /// The rights documents that the bridge gave: only these are ever taken away.
     pub granted_docs: BTreeSet<RightsDocId>,
+    /// Whether it was taken over on create and not looked at since: one who holds privileged roles is not taken over like that.
+    #[serde(default)]
+    pub unproven: bool,
+    /// Whether it is still to get the mail with which it chooses its password.
+    #[serde(default)]
+    pub owes_reset_mail: bool,
+}
+
+impl AdminLink {
+    /// An enabled administrator that was found and to which the bridge has given nothing yet.
+    pub fn new(id: UserId, user_name: String) -> Self {
+        Self {
+            id,
+            user_name,
+            ours: false,
+            enabled: true,
+            owned: BTreeSet::new(),
+            granted_roles: BTreeSet::new(),
+            granted_docs: BTreeSet::new(),
+            unproven: false,
+            owes_reset_mail: false,
+        }
+    }
 }

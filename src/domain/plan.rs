@@ -67,6 +67,8 @@ pub enum Step {
     UpdateAgent(AgentUpdate),
     /// Create an administrator, without roles.
     CreateAdmin(NewAdmin),
+    /// Send an administrator the mail with which they choose their password.
+    SendResetMail(UserId),
     /// Change fields of an administrator.
     UpdateAdmin(UserId, BTreeMap<String, Value>),
     /// Switch an administrator on.
@@ -92,6 +94,7 @@ impl Step {
             | Self::CreateAdmin(_)
             | Self::UpdateAdmin(..)
             | Self::EnableAdmin(_)
+            | Self::SendResetMail(_)
             | Self::GrantRole(..)
             | Self::GrantRightsDoc(..) => false,
         }
@@ -344,6 +347,9 @@ fn plan_admin_additions(desired: &Desired, observed: &Observed, around: &Circums
             return;
         }
         plan.steps.push(Step::EnableAdmin(seen.id));
+    }
+    if link.owes_reset_mail {
+        plan.steps.push(Step::SendResetMail(seen.id));
     }
     let changes = admin_changes(seen, wanted, link, around.policy);
     if !changes.is_empty() {

@@ -8,6 +8,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::fold;
 use crate::clock::Span;
@@ -37,7 +38,7 @@ pub struct Policy {
     pub password_on_put: Option<PasswordOnPut>,
     /// Whether a create takes over an account that RingCX already has.
     pub link_existing: bool,
-    /// Whether an administrator found in RingCX may be taken over on create.
+    /// Whether an administrator found in RingCX may be taken over on create; one with privileged roles never is.
     pub adopt_admins: bool,
     /// Whether an equal e-mail address is worth naming as a candidate.
     pub trust_email: bool,
@@ -45,8 +46,15 @@ pub struct Policy {
     pub link_rc_extension: LinkExtension,
     /// Whether agents that are created with an extension are maintained by RingCentral from then on.
     pub sync_with_office: bool,
-    /// Whether administrators are created for single sign-on.
+    /// Whether administrators are created for single sign-on; otherwise they get a mail with which they choose a password.
     pub admin_sso: bool,
+    /// The page to which that mail leads back; needed where `admin_sso` is false.
+    pub admin_reset_return_path: Option<String>,
+    /// The URI that RingCX calls back when it takes in a new administrator (`returnUri`); left out: none.
+    pub admin_return_uri: Option<String>,
+    /// `regionalSettings` of new administrators, such as `{ timezoneName = "US/Eastern" }`: RingCX documents a name and a number
+    /// for the time zone, so it is sent as it stands here. Empty: RingCX decides.
+    pub admin_regional_settings: Map<String, Value>,
     /// Who wins when somebody is switched off in RingCX by hand.
     pub drift_policy: DriftPolicy,
     /// What is done about agents that somebody changed in RingCX by hand; default `repair`. Whoever the identity provider has
@@ -141,6 +149,9 @@ impl Default for Policy {
             link_rc_extension: LinkExtension::IfFound,
             sync_with_office: false,
             admin_sso: true,
+            admin_reset_return_path: None,
+            admin_return_uri: None,
+            admin_regional_settings: Map::new(),
             drift_policy: DriftPolicy::LocalDisableWins,
             on_drift: OnDrift::Repair,
             reconcile_every: Span::secs(6 * 3600),
@@ -201,6 +212,15 @@ impl Policy {
             found.push((
                 "username_template",
                 "knows only {userName}, {local}, {domain} and {accountId}, and must not be empty".to_owned(),
+            ));
+        }
+        if !self.admin_sso
+            && self.admin_reset_return_path.as_deref().is_none_or(|path| path.trim().is_empty())
+        {
+            found.push((
+                "admin_reset_return_path",
+                "is missing, and admin_sso = false mails new administrators a link that leads there; set it"
+                    .to_owned(),
             ));
         }
         if self.default_agent_group.as_deref().is_some_and(|name| name.trim().is_empty()) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::GroupId;
 use super::desired::{Desired, Directory, Standing, Terms, desired};
-use super::grant::{Membership, by_groups};
+use super::grant::{Membership, Pins, by_groups};
 use super::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
 use super::plan::{Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step, plan};
 use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Policy};
@@ -116,15 +116,9 @@ fn carry_out(steps: &[Step], wanted: &Desired, seen: &mut Observed, link: &mut L
                     roles: BTreeSet::new(),
                     rights_docs: BTreeSet::new(),
                 });
-                link.admin = Some(AdminLink {
-                    id: UserId(9),
-                    user_name: new.user_name.clone(),
-                    ours: true,
-                    enabled: true,
-                    owned: new.fields.keys().cloned().collect(),
-                    granted_roles: BTreeSet::new(),
-                    granted_docs: BTreeSet::new(),
-                });
+                let owned = new.fields.keys().cloned().collect();
+                let made = AdminLink::new(UserId(9), new.user_name.clone());
+                link.admin = Some(AdminLink { ours: true, owes_reset_mail: true, owned, ..made });
             }
             Step::DisableAdmin(_) | Step::EnableAdmin(_) => {
                 let on = matches!(step, Step::EnableAdmin(_));
@@ -134,6 +128,7 @@ fn carry_out(steps: &[Step], wanted: &Desired, seen: &mut Observed, link: &mut L
                 admin.admin = Admin::from_raw(raw);
                 link.admin.as_mut().unwrap().enabled = on;
             }
+            Step::SendResetMail(_) => link.admin.as_mut().unwrap().owes_reset_mail = false,
             Step::UpdateAdmin(_, changes) => {
                 let admin = seen.admin.as_mut().unwrap();
                 let mut raw = admin.admin.raw().clone();
@@ -166,14 +161,14 @@ proptest! {
     fn effective_group_is_order_independent(held in memberships(), order in any::<prop::sample::Index>()) {
         let (policy, mappings) = (Policy::default(), mappings());
         let docs = std::collections::BTreeMap::new();
-        let expected = by_groups(&held, &policy, &mappings, &docs);
+        let expected = by_groups(&held, &policy, &mappings, &docs, &Pins::new());
         let mut turned = held.clone();
         if !turned.is_empty() {
             let by = order.index(turned.len());
             turned.rotate_left(by);
         }
         turned.reverse();
-        prop_assert_eq!(by_groups(&turned, &policy, &mappings, &docs), expected);
+        prop_assert_eq!(by_groups(&turned, &policy, &mappings, &docs, &Pins::new()), expected);
     }
 
     #[test]
@@ -197,8 +192,8 @@ proptest! {
         for (held, active, name, rank) in history {
             let user = user(active, name, rank);
             let standing =
-                Standing { user: &user, memberships: &held, has_agent: link.agent.is_some(), home: None, deleted: false };
-            let wanted = desired(&standing, &terms).unwrap();
+                Standing { user: &user, memberships: &held, pins: &Pins::new(), has_agent: link.agent.is_some(), home: None, deleted: false };
+            let wanted = desired(&standing, &terms);
             let scope = Scope { agent: true, admin: true };
             let mut rounds = 0;
             loop {

@@ -9,6 +9,7 @@ use super::{Error, breaker, digest, matching, report};
 use crate::domain::access::Access;
 use crate::domain::answer::{self, Provisioning, stored_user};
 use crate::domain::desired::{self, Desired, check_names};
+use crate::domain::grant::{Membership, Pins};
 use crate::domain::link::Link;
 use crate::domain::person::{self, user_keys};
 use crate::domain::policy::Rename;
@@ -36,7 +37,7 @@ pub(super) fn create(
     }
     claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), id)?;
     let link = matching::adopt(tx, tenant, user, &keys)?;
-    let wish = wish_of(tenant, known, user, &link, &[])?;
+    let wish = wish_of(tenant, known, user, &link, (&[], &Pins::new()));
     let digests = digest::of(&wish, &link, &tenant.policy);
     let waits = digests.agent.is_some() || digests.admin.is_some();
     let state = if waits { Provisioning::Pending } else { report::state_of(&wish, &link, false) };
@@ -155,7 +156,7 @@ pub(super) fn change(
     if touches_grants(base, user) {
         check_names(user, &terms)?;
     }
-    let wish = wish_of(tenant, known, user, &loaded.link, &loaded.memberships)?;
+    let wish = wish_of(tenant, known, user, &loaded.link, (&loaded.memberships, &loaded.pins));
     if let Some(trip) = breaker::stop(tx, tenant, loaded, base, Access::of(&wish, &loaded.link), now)? {
         let (kind, change) = written(change);
         return block(
@@ -285,11 +286,12 @@ fn wish_of(
     known: &Known,
     user: &Resource,
     link: &Link,
-    memberships: &[crate::domain::grant::Membership],
-) -> Result<Desired, scim::Error> {
+    (memberships, pins): (&[Membership], &Pins),
+) -> Desired {
     let standing = desired::Standing {
         user,
         memberships,
+        pins,
         has_agent: link.agent.is_some(),
         home: link.agent.as_ref().and_then(|agent| agent.home),
         deleted: false,

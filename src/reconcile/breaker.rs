@@ -25,7 +25,7 @@ use crate::domain::{GroupId, PersonId, TenantId};
 use crate::scim::Resource;
 use crate::store::losses::{self, Block, Loss};
 use crate::store::revisions::{self, Kind as WriteKind};
-use crate::store::{self, Tx, audit, journal, links, people};
+use crate::store::{self, Tx, audit, journal, links, people, pins};
 use crate::upstream::Lane;
 
 pub(super) use count::{BY_EMPTY, Former, Trip, sentence};
@@ -39,7 +39,7 @@ pub(super) const REGROUP: Duration = Duration::from_mins(1);
 
 /// What the person can use as `user` has them.
 pub(super) fn access(tenant: &Tenant, loaded: &Loaded, user: &Resource) -> Access {
-    let desired = tenant.known().and_then(|known| wish(tenant, &known, user, loaded, false).ok());
+    let desired = tenant.known().map(|known| wish(tenant, &known, user, loaded, false));
     let link = &loaded.link;
     let access = desired.map_or_else(
         || Access {
@@ -144,15 +144,14 @@ fn without(
         let standing = Standing {
             user: &user,
             memberships,
+            pins: &loaded.pins,
             has_agent: loaded.link.agent.is_some(),
             home: loaded.link.agent.as_ref().and_then(|agent| agent.home),
             deleted: false,
         };
-        desired::desired(&standing, &tenant.terms(known)).ok()
+        desired::desired(&standing, &tenant.terms(known))
     };
-    let (Some(before), Some(after)) = (desired(&memberships), desired(&loaded.memberships)) else {
-        return Ok(None);
-    };
+    let (before, after) = (desired(&memberships), desired(&loaded.memberships));
     let digests = |desired: &Desired| digest::of(desired, &loaded.link, &tenant.policy);
     let has = Access::of(&before, &loaded.link);
     let has = Access { agent: has.agent && !loaded.person.suspended, ..has };
@@ -323,6 +322,7 @@ pub(super) fn loaded(
         waiting: revisions::waiting(tx, tenant, id)?,
         blocked: if is_blocked { revisions::blocked(tx, tenant, id)? } else { Vec::new() },
         memberships: memberships(tx, tenant, id, loss.as_ref())?,
+        pins: pins::all(tx, tenant)?,
         unfinished: journal::unfinished(tx, tenant, id)?,
         loss,
         person,

@@ -34,6 +34,8 @@ pub(super) struct Case<'a> {
     pub(super) link: Link,
     /// What RingCX showed last.
     pub(super) seen: Observed,
+    /// What is to be said about the person although the work went well.
+    pub(super) notes: Vec<String>,
     /// The way to RingCX, in the lane of this work.
     pub(super) calls: Calls,
 }
@@ -178,6 +180,19 @@ impl Case<'_> {
         audit::Record::new(&self.ids.next(), self.clock.now(), &self.by, &entry.operation, &detail)
             .about(&self.person)
             .also(self.also.iter().cloned())
+    }
+
+    /// A record of a decision for the auditor.
+    pub(super) fn decision(&self, action: &str, detail: &Value) -> audit::Record {
+        audit::Record::new(&self.ids.next(), self.clock.now(), &self.by, action, detail)
+            .about(&self.person)
+            .also(self.also.iter().cloned())
+    }
+
+    /// Leaves a record of a decision for the auditor.
+    pub(super) async fn note_decision(&self, action: &str, detail: &Value) -> Result<(), Trouble> {
+        let (tenant, record) = (self.tenant.id.clone(), self.decision(action, detail));
+        Ok(self.store.write(move |tx| audit::append(tx, &tenant, &record)).await?)
     }
 
     /// Stores the accounts of the person.

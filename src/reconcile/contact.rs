@@ -104,7 +104,10 @@ impl Reconciler {
         items: &mut Vec<inventory::Item>,
     ) -> Result<(), upstream::Error> {
         match calls.identity().await {
-            Ok(identity) => known.own_user = identity.user_id,
+            Ok(identity) => {
+                known.own_user = identity.user_id;
+                known.main_account = identity.main_account_id;
+            }
             Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
                 tracing::warn!(%error, "the bridge's own administrator is not known");
             }
@@ -143,17 +146,14 @@ impl Reconciler {
         known: &Known,
         items: Option<Vec<inventory::Item>>,
     ) -> Result<(), store::Error> {
-        let id = tenant.id.clone();
-        let text = serde_json::to_string(&StoredKnown::from(known))
-            .map_err(|error| store::Error::Corrupt(error.to_string()))?;
-        let now = self.clock.now();
+        let (id, known, now) = (tenant.id.clone(), known.clone(), self.clock.now());
         self.store
             .write(move |tx| {
                 for item in items.iter().flatten() {
                     inventory::put(tx, &id, item)?;
                 }
                 facts::set(tx, &id, KNOWN_AT, &now.as_millisecond().to_string(), now)?;
-                facts::set(tx, &id, KNOWN, &text, now)
+                write_known(tx, &id, &known, now)
             })
             .await
     }
@@ -199,6 +199,18 @@ impl Reconciler {
         tenant.learn(known);
         Ok(())
     }
+}
+
+/// Writes down what is known of an account.
+pub(super) fn write_known(
+    tx: &mut store::Tx<'_>,
+    tenant: &crate::domain::TenantId,
+    known: &Known,
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    let text = serde_json::to_string(&StoredKnown::from(known))
+        .map_err(|error| store::Error::Corrupt(error.to_string()))?;
+    facts::set(tx, tenant, KNOWN, &text, now)
 }
 
 /// Why an account could not be read.

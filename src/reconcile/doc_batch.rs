@@ -12,6 +12,10 @@ use crate::upstream::{self, Calls};
 /// The most users in one call: they stand in the query.
 const MOST: usize = 50;
 
+/// The most holders who are all named in one call, which is right in both readings: whoever has the document keeps it, even
+/// when the process ends before its answer.
+const WHOLE: usize = 300;
+
 /// The batches of one tenant.
 #[derive(Default)]
 pub(super) struct DocBatches(Mutex<BTreeMap<RightsDocId, Arc<Turns>>>);
@@ -91,16 +95,21 @@ impl Batch<'_> {
             return Ok(Given { holders: before, learned: None });
         }
         let whole: Vec<UserId> = before.iter().chain(&missing).copied().collect();
+        let in_doubt = self.mode == AssignmentMode::Auto && !before.is_empty() && whole.len() <= WHOLE;
+        let mut adds = false;
         if self.mode == AssignmentMode::Replace {
             self.assign(doc, &whole).await?;
+        } else if in_doubt {
+            adds = self.assign_whole(doc, &whole, &missing).await?;
         } else {
             for part in missing.chunks(MOST) {
                 self.assign(doc, part).await?;
             }
         }
         let mut holders = self.calls.assignees(doc).await?;
-        let mut learned = None;
-        if self.mode == AssignmentMode::Auto && (!before.is_empty() || missing.len() > MOST) {
+        let mut learned = adds.then_some(AssignmentMode::Add);
+        let partial = !in_doubt && (!before.is_empty() || missing.len() > MOST);
+        if self.mode == AssignmentMode::Auto && partial {
             let replaces = !before.is_subset(&holders) || !missing.iter().all(|user| holders.contains(user));
             learned = Some(if replaces { AssignmentMode::Replace } else { AssignmentMode::Add });
             if replaces {
@@ -109,6 +118,25 @@ impl Batch<'_> {
             }
         }
         Ok(Given { holders, learned })
+    }
+
+    /// Names all holders, old and new, in one call. "Exists already" says that the call adds, so then the new ones are enough;
+    /// whether it says that is given back.
+    async fn assign_whole(
+        &self,
+        doc: RightsDocId,
+        whole: &[UserId],
+        missing: &[UserId],
+    ) -> Result<bool, upstream::Error> {
+        match self.calls.assign_rights_doc(doc, whole).await {
+            Err(upstream::Error::Conflict(_)) => {
+                for part in missing.chunks(MOST) {
+                    self.assign(doc, part).await?;
+                }
+                Ok(true)
+            }
+            other => other.map(|()| false),
+        }
     }
 
     async fn assign(&self, doc: RightsDocId, users: &[UserId]) -> Result<(), upstream::Error> {

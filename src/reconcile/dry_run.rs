@@ -207,6 +207,7 @@ impl Case<'_> {
             Step::UpdateAdmin(id, changes) => {
                 planned("update_admin", format!("administrator {id}"), &fields(changes), 2)
             }
+            Step::SendResetMail(id) => planned("send_reset_mail", format!("administrator {id}"), "", 1),
             Step::EnableAdmin(id) => planned("enable_admin", format!("administrator {id}"), "", 2),
             Step::GrantRole(id, role) => {
                 planned("give_role", format!("administrator {id}"), &role.to_string(), 2)

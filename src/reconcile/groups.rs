@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::accept::etag_fits;
 use super::record::fields_changed;
-use super::{Error, Reconciler, Tenant, breaker};
+use super::{Error, Reconciler, Tenant, breaker, pinning};
 use crate::domain::answer;
 use crate::domain::desired::group_named;
-use crate::domain::grant::{self, GroupGrants, Membership};
+use crate::domain::grant::{self, GroupGrants, Membership, Pins};
 use crate::domain::person::group_keys;
 use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::scim::filter::{AttrPath, Filter, Matcher};
@@ -95,7 +95,9 @@ impl Reconciler {
                 let changed = fields_changed(None, &new);
                 let detail = json!({"changed": changed, "added": moved.added, "skipped": moved.skipped});
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
-                enqueue(tx, &of, &membership(&id, &new, linked), &moved, &by, (now, now))?;
+                let made = membership(&id, &new, linked);
+                pinning::pin(tx, &of, &made, now)?;
+                enqueue(tx, &of, &made, &moved, &by, (now, now))?;
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
             })
             .await?;
@@ -358,6 +360,7 @@ fn enqueue_all_if_regranted(
 ) -> Result<(), Error> {
     let Some(after) = groups::get(tx, &tenant.id, &before.id)? else { return Ok(()) };
     let body = parse(&after)?;
+    pinning::pin(tx, tenant, &standing(&after, &body), now)?;
     if gives(tenant, &standing(before, base)) == gives(tenant, &standing(&after, &body)) {
         return Ok(());
     }
@@ -370,7 +373,8 @@ fn enqueue_all_if_regranted(
 /// What membership of a group gives.
 pub(super) fn gives(tenant: &Tenant, group: &Membership) -> GroupGrants {
     let docs = tenant.known().map(|known| known.directory.rights_docs.clone()).unwrap_or_default();
-    grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs)
+    // Whatever it might give: who has a grant first is looked at with the person.
+    grant::by_groups(std::slice::from_ref(group), &tenant.policy, &tenant.mappings, &docs, &Pins::new())
 }
 
 /// One job for each person whom the change can affect in RingCX; none when the group gives nothing.
@@ -435,7 +439,8 @@ fn membership(id: &GroupId, body: &Resource, linked: Option<AgentGroupId>) -> Me
     Membership { id: id.clone(), display_name: keys.display_name, external_id: keys.external_id, linked }
 }
 
-fn standing(group: &groups::Group, body: &Resource) -> Membership {
+/// A group as grants see it.
+pub(super) fn standing(group: &groups::Group, body: &Resource) -> Membership {
     let mut standing = membership(&group.id, body, group.agent_group.map(AgentGroupId));
     if let Some(pinned) = &group.pinned_name {
         standing.display_name.clone_from(pinned);

@@ -1,73 +1,85 @@
 //! Guards: looked at before the first changing call, so that a refusal leaves nothing half done.
+//!
+//! A leaver is the exception: what may be switched off is switched off all the same, and the answer says what was kept.
 
 use super::case::Case;
+use super::matching;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
-use crate::domain::fold;
+use crate::domain::plan::Scope;
+use crate::domain::{fold, grant};
 use crate::scim;
-use crate::upstream::model::{Admin, RoleType};
+use crate::upstream::model::UserId;
 
 impl Case<'_> {
-    /// Refuses what would touch an account that is not ours to touch, or take away the last administrator.
-    pub(super) async fn guard(&self, desired: &Desired) -> Result<(), Trouble> {
-        if let Some(seen) = &self.seen.agent {
-            let names = [seen.id.to_string(), seen.agent.username().unwrap_or_default().to_owned()];
-            self.refuse_protected("agent", &names)?;
+    /// Refuses what would touch an account that is not ours to touch. For a leaver such an account is taken out of `scope`, and
+    /// the refusal is given back, to be told when the rest is done.
+    pub(super) async fn guard(
+        &mut self,
+        desired: &Desired,
+        scope: &mut Scope,
+    ) -> Result<Option<scim::Error>, Trouble> {
+        self.prove_adoption().await?;
+        let leaves = !desired.active;
+        let mut kept = None;
+        if let Some(why) = self.untouchable_agent() {
+            if !leaves {
+                return Err(Trouble::Refused(why));
+            }
+            scope.agent = false;
+            kept = Some(why);
         }
-        let Some(seen) = &self.seen.admin else { return Ok(()) };
+        if let Some(why) = self.untouchable_admin() {
+            if !leaves {
+                return Err(Trouble::Refused(why));
+            }
+            scope.admin = false;
+            kept = Some(why);
+        }
+        Ok(kept)
+    }
+
+    /// An administrator that was taken over by a create alone must not hold what lets its holder gain more: that would hand
+    /// its future to the identity provider, and a person decides on it.
+    async fn prove_adoption(&mut self) -> Result<(), Trouble> {
+        let (Some(link), Some(seen)) = (&mut self.link.admin, &self.seen.admin) else { return Ok(()) };
+        if !link.unproven {
+            return Ok(());
+        }
+        if !seen.roles.iter().any(grant::is_privileged) && !seen.admin.root_user() {
+            link.unproven = false;
+            return self.save_link().await;
+        }
+        let what = format!("RingCX administrator {} has this user name and holds privileged roles", seen.id);
+        self.link.admin = None;
+        self.save_link().await?;
+        Err(Trouble::Refused(matching::question(&what)))
+    }
+
+    fn untouchable_agent(&self) -> Option<scim::Error> {
+        let seen = self.seen.agent.as_ref()?;
+        self.protected("agent", &[seen.id.to_string(), seen.agent.username().unwrap_or_default().to_owned()])
+    }
+
+    fn untouchable_admin(&self) -> Option<scim::Error> {
+        let seen = self.seen.admin.as_ref()?;
         let names = [seen.id.to_string(), seen.admin.user_name().unwrap_or_default().to_owned()];
-        self.refuse_protected("administrator", &names)?;
-        if self.known.own_user == Some(seen.id) || seen.admin.root_user() {
-            return Err(refused(format!(
-                "Administrator {} is the bridge's own account or the root user; it is never changed by provisioning.",
-                seen.id
-            )));
-        }
-        let super_user = RoleType::new("SUPER_USER");
-        let wanted = desired.admin.as_ref().filter(|_| desired.active);
-        let keeps = wanted.is_some_and(|it| it.roles.contains(&super_user));
-        let granted = self.link.admin.as_ref().is_some_and(|it| it.granted_roles.contains(&super_user));
-        let loses = seen.admin.enabled()
-            && seen.roles.contains(&super_user)
-            && !keeps
-            && (granted || !desired.active);
-        if loses && !self.another_super_user(&seen.admin).await? {
-            return Err(Trouble::Refused(scim::Error::new(
-                409,
-                "This is the last enabled administrator with SUPER_USER besides the bridge's own account (last-admin floor); \
-                 appoint another one first.",
-            )));
-        }
-        Ok(())
+        self.protected("administrator", &names).or_else(|| {
+            (self.known.own_user == Some(seen.id) || seen.admin.root_user()).then(|| own_account(seen.id))
+        })
     }
 
-    /// Whether somebody else could still administer the account; asked from a fresh list.
-    async fn another_super_user(&self, leaving: &Admin) -> Result<bool, Trouble> {
-        let admins = self
-            .calls
-            .admins()
-            .await
-            .map_err(|error| Trouble::upstream("the list of administrators", &error))?;
-        let super_user = RoleType::new("SUPER_USER");
-        Ok(admins.iter().any(|admin| {
-            admin.enabled()
-                && admin.roles().contains(&super_user)
-                && admin.id() != leaving.id()
-                && admin.id() != self.known.own_user
-        }))
-    }
-
-    fn refuse_protected(&self, kind: &str, names: &[String]) -> Result<(), Trouble> {
+    fn protected(&self, kind: &str, names: &[String; 2]) -> Option<scim::Error> {
         let protected = &self.tenant.policy.protected;
-        match names.iter().find(|name| protected.iter().any(|it| fold(it) == fold(name))) {
-            None => Ok(()),
-            Some(name) => Err(refused(format!(
-                "RingCX {kind} {name} is protected by the setting protected; it is never changed by provisioning."
-            ))),
-        }
+        let name = names.iter().find(|name| protected.iter().any(|it| fold(it) == fold(name)))?;
+        Some(scim::Error::mutability(format!(
+            "RingCX {kind} {name} is protected by the setting protected; it is never changed by provisioning."
+        )))
     }
 }
 
-fn refused(why: String) -> Trouble {
-    Trouble::Refused(scim::Error::mutability(why))
+fn own_account(id: UserId) -> scim::Error {
+    scim::Error::mutability(format!(
+        "Administrator {id} is the bridge's own account or the root user; it is never changed by provisioning."
+    ))
 }

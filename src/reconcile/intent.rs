@@ -158,6 +158,10 @@ impl Reconciler {
             .write(move |tx| {
                 let loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
                 if let Some(waiting) = loaded.waiting.iter().find(|it| it.kind == Kind::Delete) {
+                    // Asked again: what was set aside for a person may go through by now.
+                    if jobs::get(tx, &of.id, &id)?.is_some_and(|job| job.parked.is_some()) {
+                        jobs::enqueue_for(tx, &of.id, &id, Lane::Deactivate, (now, now), &by)?;
+                    }
                     return Ok(Accepted::Waits(id.clone(), waiting.seq));
                 }
                 let linked = loaded.link.agent.is_some() || loaded.link.admin.is_some();

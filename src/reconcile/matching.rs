@@ -104,8 +104,8 @@ fn adopt_agent(
             wrote_external_id: false,
             rc_user_id: item.rc_user_id.map(RcUserId),
         })),
-        [item] => Err(question(&format!("RingCX agent {} has this user name and is switched off", item.id))),
-        several => Err(question(&format!("RingCX agents {} could all be this person", ids(several)))),
+        [item] => Err(undecided(&format!("RingCX agent {} has this user name and is switched off", item.id))),
+        several => Err(undecided(&format!("RingCX agents {} could all be this person", ids(several)))),
     }
 }
 
@@ -116,7 +116,7 @@ fn refuse_equal_email(tx: &mut Tx<'_>, tenant: &Tenant, keys: &UserKeys) -> Resu
     for email in &keys.emails {
         let found = inventory::by_email(tx, &tenant.id, Kind::Agent, email)?;
         if let Some(item) = unlinked(tx, &tenant.id, found)?.first() {
-            return Err(question(&format!(
+            return Err(undecided(&format!(
                 "RingCX agent {} has this person's e-mail address and another user name",
                 item.id
             )));
@@ -132,20 +132,13 @@ fn adopt_admin(tx: &mut Tx<'_>, tenant: &TenantId, keys: &UserKeys) -> Result<Op
         return Ok(None);
     }
     if !item.active {
-        return Err(question(&format!(
+        return Err(undecided(&format!(
             "RingCX administrator {} has this user name and is switched off",
             item.id
         )));
     }
-    Ok(Some(AdminLink {
-        id: UserId(item.id),
-        user_name: item.name,
-        ours: false,
-        enabled: true,
-        owned: std::collections::BTreeSet::new(),
-        granted_roles: std::collections::BTreeSet::new(),
-        granted_docs: std::collections::BTreeSet::new(),
-    }))
+    // Whether it holds privileged roles is looked at before anything is done with it.
+    Ok(Some(AdminLink { unproven: true, ..AdminLink::new(UserId(item.id), item.name) }))
 }
 
 fn unlinked(tx: &mut Tx<'_>, tenant: &TenantId, items: Vec<Item>) -> Result<Vec<Item>, Error> {
@@ -169,8 +162,13 @@ fn ids(items: &[Item]) -> String {
     items.iter().map(|item| item.id.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn question(what: &str) -> Error {
-    Error::Scim(scim::Error::uniqueness(format!(
+fn undecided(what: &str) -> Error {
+    Error::Scim(question(what))
+}
+
+/// What is answered where a person must decide.
+pub(super) fn question(what: &str) -> scim::Error {
+    scim::Error::uniqueness(format!(
         "{what}; decide with `ringcx-scim import` whether they belong together, or change the account in RingCX."
-    )))
+    ))
 }

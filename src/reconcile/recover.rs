@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::case::{Case, Entry};
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
-use crate::domain::{fold, person};
+use crate::domain::{fold, grant, person};
 use crate::store::{inventory, journal};
 use crate::upstream;
 use crate::upstream::model::{Agent, AgentGroupId, RcUserId};
@@ -109,7 +109,8 @@ impl Case<'_> {
         let tenant = self.tenant.id.clone();
         let known =
             self.store.read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Admin, id.0)).await?;
-        if known.is_some() {
+        // What the bridge creates has no power yet: somebody else has made this one.
+        if known.is_some() || admin.roles().iter().any(grant::is_privileged) {
             return Ok(Some(false));
         }
         let entry = (Entry::left(left), "looked_up");

@@ -6,7 +6,7 @@ use super::dry_run::{self, PLANNED};
 use super::steps::Settled;
 use super::tenant::Tenant;
 use super::work::{Loaded, change_of, parse};
-use super::{Reconciler, breaker};
+use super::{Reconciler, alert, breaker};
 use crate::domain::answer::{Provisioning, stored_user};
 use crate::domain::desired::Desired;
 use crate::domain::link::Link;
@@ -36,12 +36,12 @@ impl Reconciler {
         &self,
         tenant: &Tenant,
         loaded: &Loaded,
-        done: Done,
+        mut done: Done,
     ) -> Result<(), store::Error> {
         let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
         let dry = tenant.policy.mode == Mode::DryRun;
-        let planned = done.settled.as_ref().map(|it| it.planned.clone()).unwrap_or_default();
-        let (stands, notes) = shown(&done, suspended, !planned.is_empty());
+        let Settled { kept, notes: said, planned, .. } = done.settled.take().unwrap_or_default();
+        let (stands, notes) = shown(&done, suspended, !planned.is_empty(), kept.as_ref(), said);
         let (state, note) = or_blocked(loaded.loss.as_ref(), stands, notes.clone());
         let unchanged = done.taken.is_none()
             && !done.deleted
@@ -56,43 +56,46 @@ impl Reconciler {
         let id = loaded.person.id.clone();
         let was_deleted = loaded.person.deleted.is_some();
         let now = self.clock.now();
-        let body = done.user.to_json();
-        let records = self.settled_records(loaded, done.taken, state);
+        // Where a guard keeps a part of a deleted person, they are there, and switched off.
+        let mut user = done.user;
+        if done.deleted {
+            user.set("active", serde_json::Value::Bool(false));
+        }
+        let (body, refusal) = (user.to_json(), kept.as_ref().map(refusal));
+        let action = if kept.is_some() { "kept" } else { "settled" };
+        let records = self.settled_records(loaded, done.taken, action, state);
         self.store
             .write(move |tx| {
                 links::save(tx, &tenant, &id, &done.link, now)?;
                 records.iter().try_for_each(|record| audit::append(tx, &tenant, record))?;
+                alert_of_barred(tx, &tenant, &done.desired, now)?;
                 if let Some(seq) = done.taken {
-                    revisions::finish_through(tx, &tenant, &id, seq, Settlement::Settled, None, now)?;
-                }
-                if done.deleted && !was_deleted {
-                    bury(tx, &tenant, &id, now)?;
+                    let outcome = if refusal.is_some() { Settlement::Refused } else { Settlement::Settled };
+                    revisions::finish_through(tx, &tenant, &id, seq, outcome, refusal.as_deref(), now)?;
                 }
                 if dry {
                     planned::replace(tx, &tenant, &id, &planned, now)?;
                 }
-                if done.deleted {
+                if was_deleted {
                     return Ok(());
+                }
+                if done.deleted && refusal.is_none() {
+                    return bury(tx, &tenant, &id, now);
                 }
                 // Somebody may have come under the guard, or out of it, while RingCX was asked.
                 let (state, note) =
                     or_blocked(losses::get(tx, &tenant, &id)?.as_ref(), stands, notes.clone());
-                let answer = stored_user(&id, &done.user, &done.link, state, note.as_deref());
-                people::confirm(
-                    tx,
-                    &tenant,
-                    &id,
-                    &people::Shown {
-                        body: &body,
-                        answer: &answer,
-                        keys: &user_keys(&done.user),
-                        state,
-                        last_error: note.as_deref(),
-                        suspended,
-                    },
-                    now,
-                )?;
-                release_names(tx, &tenant, &id, &done.user)
+                let answer = stored_user(&id, &user, &done.link, state, note.as_deref());
+                let shown = people::Shown {
+                    body: &body,
+                    answer: &answer,
+                    keys: &user_keys(&user),
+                    state,
+                    last_error: note.as_deref(),
+                    suspended,
+                };
+                people::confirm(tx, &tenant, &id, &shown, now)?;
+                release_names(tx, &tenant, &id, &user)
             })
             .await
     }
@@ -102,6 +105,7 @@ impl Reconciler {
         &self,
         loaded: &Loaded,
         taken: Option<i64>,
+        action: &str,
         state: Provisioning,
     ) -> Vec<audit::Record> {
         let carried_out = loaded.waiting.iter().filter(|it| taken.is_some_and(|last| it.seq <= last));
@@ -110,7 +114,7 @@ impl Reconciler {
             .clone()
             .map(|revision| {
                 let detail = json!({"revision": revision.seq, "state": state.as_str()});
-                self.record(&loaded.person.id, Some(revision.by.clone()), "settled", &detail).also(requests())
+                self.record(&loaded.person.id, Some(revision.by.clone()), action, &detail).also(requests())
             })
             .collect()
     }
@@ -151,8 +155,7 @@ impl Reconciler {
                 let Some((culprit, rest)) = waiting.split_first() else {
                     return show_error(tx, &tenant_id, &person, &link, &why, now);
                 };
-                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail})
-                    .to_string();
+                let detail = refusal(&why);
                 revisions::finish_through(
                     tx,
                     &tenant_id,
@@ -193,11 +196,45 @@ impl Reconciler {
 }
 
 /// How the person is shown: their state, and what is worth saying about it.
-fn shown(done: &Done, suspended: bool, planned: bool) -> (Provisioning, Option<String>) {
-    let state = if planned { Provisioning::Pending } else { state_of(&done.desired, &done.link, suspended) };
-    let words = planned.then_some(PLANNED).into_iter();
-    let words: Vec<&str> = words.chain(done.desired.notes.iter().map(String::as_str)).collect();
+fn shown(
+    done: &Done,
+    suspended: bool,
+    planned: bool,
+    kept: Option<&scim::Error>,
+    said: Vec<String>,
+) -> (Provisioning, Option<String>) {
+    let state = match (kept, planned) {
+        (Some(_), _) => Provisioning::Error,
+        (None, true) => Provisioning::Pending,
+        (None, false) => state_of(&done.desired, &done.link, suspended),
+    };
+    let words = planned.then(|| PLANNED.to_owned()).into_iter();
+    let words = words.chain(kept.map(|why| why.detail.clone())).chain(done.desired.notes.iter().cloned());
+    let words: Vec<String> = words.chain(said).collect();
     (state, (!words.is_empty()).then(|| words.join(" ")))
+}
+
+/// Tells the operator which group would give something privileged that another one was first to give.
+fn alert_of_barred(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    desired: &Desired,
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    for barred in &desired.barred {
+        let text = format!(
+            "Group {} would give {}, and another group was the first to give that; `ringcx-scim tenant release --group {}` \
+             hands it over.",
+            barred.group, barred.role, barred.group
+        );
+        alert::raise(tx, tenant, alert::Kind::PrivilegedPin, barred.group.as_str(), &text, now)?;
+    }
+    Ok(())
+}
+
+/// A refusal as the row of a revision keeps it, for whoever waits.
+fn refusal(why: &scim::Error) -> String {
+    json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail}).to_string()
 }
 
 /// How the person stands now that RingCX agrees.
@@ -313,8 +350,7 @@ fn rebase(
                 base = body;
             }
             Err(why) => {
-                let detail = json!({"status": why.status, "scimType": why.scim_type, "detail": why.detail})
-                    .to_string();
+                let detail = refusal(&why);
                 revisions::finish_one(
                     tx,
                     tenant,

@@ -103,7 +103,9 @@ impl Reconciler {
                     detail: hold.sentence(&tenant.id),
                 });
             }
-            if Instant::now() >= deadline {
+            // Parked work waits for a person, and so would the client.
+            let parked = job.as_ref().is_some_and(|job| job.parked.is_some());
+            if parked || Instant::now() >= deadline {
                 return self.overdue(tenant, job).await;
             }
             let next = deadline.min(Instant::now() + self.times.poll);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::case::Case;
 use super::trouble::{Doing, Trouble};
 use crate::domain::desired::Desired;
@@ -21,6 +23,10 @@ pub(super) struct Settled {
     pub(super) held: bool,
     /// What would be done, in a dry run.
     pub(super) planned: Vec<planned::Step>,
+    /// What a guard kept of a leaver: everything else is done, and this is the answer.
+    pub(super) kept: Option<scim::Error>,
+    /// What else is to be said about the person.
+    pub(super) notes: Vec<String>,
 }
 
 impl Case<'_> {
@@ -30,11 +36,11 @@ impl Case<'_> {
     pub(super) async fn bring_in_line(
         &mut self,
         desired: &Desired,
-        scope: Scope,
+        mut scope: Scope,
         switch_on: bool,
     ) -> Result<Settled, Trouble> {
         self.observe(desired, scope).await?;
-        self.guard(desired).await?;
+        let mut settled = Settled { kept: self.guard(desired, &mut scope).await?, ..Settled::default() };
         // From the first step on nothing is known to be as it was confirmed: a refusal half-way must find its way back.
         if scope.agent {
             self.link.agent_applied = None;
@@ -43,7 +49,6 @@ impl Case<'_> {
             self.link.admin_applied = None;
         }
         let (agent_defaults, fault) = self.tenant.defaults(&self.known);
-        let mut settled = Settled::default();
         loop {
             let planned = plan::plan(
                 desired,
@@ -71,16 +76,67 @@ impl Case<'_> {
                 return Err(Trouble::Parked(why.clone()));
             }
             let again = steps.iter().any(|step| matches!(step, Step::CreateAdmin(_)));
-            self.apply(&steps, desired).await?;
+            match self.takes_super_user(&steps) {
+                None => self.apply(&steps, desired).await?,
+                Some(id) if self.apply_above_floor(id, &steps, desired).await? => {}
+                // Whoever leaves must not work any more, whatever becomes of the administrator.
+                Some(id) if !desired.active => {
+                    settled.kept = Some(self.floor_holds(id).await?);
+                    scope.admin = false;
+                    continue;
+                }
+                Some(id) => return Err(Trouble::Refused(self.floor_holds(id).await?)),
+            }
             if !again {
-                return Ok(settled);
+                break;
             }
         }
+        self.conclude(desired, scope, &mut settled).await?;
+        Ok(settled)
     }
 
-    async fn apply(&mut self, steps: &[Step], desired: &Desired) -> Result<(), Trouble> {
+    /// What is to be said when everything is done.
+    async fn conclude(
+        &mut self,
+        desired: &Desired,
+        scope: Scope,
+        settled: &mut Settled,
+    ) -> Result<(), Trouble> {
+        if !desired.active && scope.admin {
+            self.name_foreign_access().await?;
+        }
+        if let Some(kept) = &mut settled.kept
+            && self.seen.agent.as_ref().is_some_and(|seen| scope.agent && !seen.agent.is_active())
+        {
+            kept.detail.push_str(" The person's agent is switched off.");
+        }
+        settled.notes.append(&mut self.notes);
+        Ok(())
+    }
+
+    /// What a switched-off administrator still holds is not ours to take; it is named, so that somebody can.
+    async fn name_foreign_access(&mut self) -> Result<(), Trouble> {
+        let (Some(seen), Some(link)) = (&self.seen.admin, &self.link.admin) else { return Ok(()) };
+        let id = seen.id;
+        let roles: Vec<_> = seen.roles.difference(&link.granted_roles).cloned().collect();
+        let docs: Vec<_> = seen.rights_docs.difference(&link.granted_docs).copied().collect();
+        if roles.is_empty() && docs.is_empty() {
+            return Ok(());
+        }
+        let named = roles.iter().map(ToString::to_string);
+        let named: Vec<_> = named.chain(docs.iter().map(|doc| format!("rights document {doc}"))).collect();
+        self.notes.push(format!(
+            "RingCX administrator {id} is switched off and keeps what the bridge did not give: {}.",
+            named.join(", ")
+        ));
+        let detail = json!({"userId": id, "roles": roles, "rightsDocs": docs});
+        self.note_decision("foreign_access_left", &detail).await
+    }
+
+    pub(super) async fn apply(&mut self, steps: &[Step], desired: &Desired) -> Result<(), Trouble> {
         let (mut granted, mut revoked) = (BTreeSet::<RoleType>::new(), BTreeSet::<RoleType>::new());
-        let mut holder = None;
+        let (mut given, mut taken) = (BTreeSet::new(), BTreeSet::new());
+        let (mut holder, mut reader) = (None, None);
         for step in steps {
             if !step.takes() {
                 self.may_give().await?;
@@ -92,7 +148,11 @@ impl Case<'_> {
                     revoked.insert(role.clone());
                     holder = Some(*id);
                 }
-                Step::RevokeRightsDoc(id, doc) => self.revoke_rights_doc(*id, *doc).await?,
+                Step::RevokeRightsDoc(id, doc) => {
+                    self.revoke_rights_doc(*id, *doc).await?;
+                    taken.insert(*doc);
+                    reader = Some(*id);
+                }
                 Step::DeleteAdmin(id) => self.delete_admin(*id).await?,
                 Step::DisableAgent(_) => self.disable_agent().await?,
                 Step::DeleteAgent(id) => self.delete_agent(*id).await?,
@@ -105,18 +165,27 @@ impl Case<'_> {
                 Step::CreateAdmin(new) => self.create_admin(new).await?,
                 Step::UpdateAdmin(_, changes) => self.update_admin(changes).await?,
                 Step::EnableAdmin(id) => self.enable_admin(*id).await?,
+                Step::SendResetMail(id) => self.send_reset_mail(*id).await?,
                 Step::GrantRole(id, role) => {
                     self.grant_role(*id, role).await?;
                     granted.insert(role.clone());
                     holder = Some(*id);
                 }
-                Step::GrantRightsDoc(id, doc) => self.grant_rights_doc(*id, *doc).await?,
+                Step::GrantRightsDoc(id, doc) => {
+                    if self.grant_rights_doc(*id, *doc).await? {
+                        given.insert(*doc);
+                        reader = Some(*id);
+                    }
+                }
             }
         }
-        match holder {
-            Some(id) if self.link.admin.is_some() => self.confirm_roles(id, &granted, &revoked).await,
-            _ => Ok(()),
+        if let Some(id) = holder.filter(|_| self.link.admin.is_some()) {
+            self.confirm_roles(id, &granted, &revoked).await?;
         }
+        if let Some(id) = reader.filter(|_| self.link.admin.is_some()) {
+            self.confirm_rights_docs(id, &given, &taken).await?;
+        }
+        Ok(())
     }
 
     /// Looks at the personas in scope; what this work has just seen is not asked for again.
@@ -152,12 +221,20 @@ impl Case<'_> {
                 }
                 Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
             };
-            let asks_docs = !link.granted_docs.is_empty()
+            let asks_docs = !desired.active
+                || !link.granted_docs.is_empty()
                 || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
             let docs =
                 if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
             let docs = docs.map_err(|error| Trouble::of(Doing::Reading, "the rights documents", &error))?;
-            let roles = admin.roles();
+            let roles = match admin.roles_shown() {
+                Some(roles) => roles,
+                None => self
+                    .calls
+                    .roles(link.id)
+                    .await
+                    .map_err(|error| Trouble::of(Doing::Reading, "the roles", &error))?,
+            };
             let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
             self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
         }

@@ -49,6 +49,8 @@ pub struct Known {
     pub directory: Directory,
     /// The bridge's own administrator, which is never a target.
     pub own_user: Option<UserId>,
+    /// The account above the sub-account, to which administrators belong.
+    pub main_account: Option<String>,
     /// Where `externalAgentId` comes from.
     pub external_id_source: Option<ExternalIdSource>,
 }
@@ -152,6 +154,8 @@ pub(super) struct StoredKnown {
     #[serde(default)]
     assignables: Option<Assignables>,
     own_user: Option<UserId>,
+    #[serde(default)]
+    main_account: Option<String>,
     external_id_source: Option<ExternalIdSource>,
 }
 
@@ -164,10 +168,11 @@ impl From<StoredKnown> for Known {
             rights_doc_titles,
             assignables,
             own_user,
+            main_account,
             external_id_source,
         } = stored;
         let directory = Directory { agent_groups, aux_states, rights_docs, rights_doc_titles, assignables };
-        Self { directory, own_user, external_id_source }
+        Self { directory, own_user, main_account, external_id_source }
     }
 }
 
@@ -180,6 +185,7 @@ impl From<&Known> for StoredKnown {
             rights_doc_titles: known.directory.rights_doc_titles.clone(),
             assignables: known.directory.assignables.clone(),
             own_user: known.own_user,
+            main_account: known.main_account.clone(),
             external_id_source: known.external_id_source,
         }
     }

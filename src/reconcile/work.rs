@@ -15,7 +15,7 @@ use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
 use super::{alert, breaker, digest, report};
 use crate::domain::desired::{self, Desired, Standing};
-use crate::domain::grant::Membership;
+use crate::domain::grant::{Membership, Pins};
 use crate::domain::link::Link;
 use crate::domain::plan::{Observed, Scope};
 use crate::domain::policy::DriftPolicy;
@@ -31,6 +31,8 @@ pub(super) struct Loaded {
     pub(super) link: Link,
     pub(super) waiting: Vec<Revision>,
     pub(super) memberships: Vec<Membership>,
+    /// Which groups were first to give what lets its holder gain more.
+    pub(super) pins: Pins,
     pub(super) unfinished: Vec<journal::Entry>,
     /// Access that the person has lost lately, or is about to.
     pub(super) loss: Option<losses::Loss>,
@@ -63,9 +65,10 @@ impl Reconciler {
                 let why = "The tenant has not met RingCX yet.";
                 return self.postpone(tenant, job, std::time::Duration::from_secs(2), why).await;
             };
-            let Some(loaded) = self.load(tenant, &job.person).await? else {
+            let Some(mut loaded) = self.load(tenant, &job.person).await? else {
                 return self.finish_job(job).await;
             };
+            self.pin_first(tenant, &mut loaded).await?;
             match self.one_round(tenant, &known, &loaded, singly, job).await {
                 Ok(()) if singly && loaded.waiting.len() > 1 => {}
                 Ok(()) => match self.finish_job(job).await? {
@@ -157,7 +160,7 @@ impl Reconciler {
         let user = taken.last().map_or(Ok(before.clone()), |revision| parse(&revision.body))?;
         let deleted =
             loaded.person.deleted.is_some() || taken.last().is_some_and(|it| it.kind == Kind::Delete);
-        let desired = wish(tenant, known, &user, loaded, deleted).map_err(Trouble::Refused)?;
+        let desired = wish(tenant, known, &user, loaded, deleted);
 
         let lane = lane_of(&desired, &loaded.link, job.lane);
         // The last write is the one whose state goes up; the others are in it.
@@ -173,6 +176,7 @@ impl Reconciler {
             also: causes.iter().map(|it| it.request_id.clone()).collect(),
             link: loaded.link.clone(),
             seen: Observed::default(),
+            notes: Vec::new(),
             calls: tenant.ringcx.calls(lane, None),
         };
         let looked = case.recover(&loaded.unfinished, &desired).await?;
@@ -258,6 +262,10 @@ impl Case<'_> {
         if let (Some(link), Some(wanted)) = (&mut self.link.agent, wanted) {
             link.owned = wanted.owned(&link.owned);
         }
+        // What a guard kept is looked at again each time.
+        if settled.is_some_and(|it| it.kept.is_some()) {
+            return;
+        }
         // Digests once more: a step may have made or lost an account.
         let digests = digest::of(desired, &self.link, &self.tenant.policy);
         self.link.agent_applied = digests.agent;
@@ -272,10 +280,11 @@ pub(super) fn wish(
     user: &Resource,
     loaded: &Loaded,
     deleted: bool,
-) -> Result<Desired, scim::Error> {
+) -> Desired {
     let standing = Standing {
         user,
         memberships: &loaded.memberships,
+        pins: &loaded.pins,
         has_agent: loaded.link.agent.is_some(),
         home: loaded.link.agent.as_ref().and_then(|agent| agent.home),
         deleted,

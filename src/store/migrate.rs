@@ -3,7 +3,7 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
     (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
     (3, "0003_parked", include_str!("../../migrations/0003_parked.sql")),
@@ -12,6 +12,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "0006_budget_limits", include_str!("../../migrations/0006_budget_limits.sql")),
     (7, "0007_losses", include_str!("../../migrations/0007_losses.sql")),
     (8, "0008_planned", include_str!("../../migrations/0008_planned.sql")),
+    (9, "0009_privilege_pins", include_str!("../../migrations/0009_privilege_pins.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

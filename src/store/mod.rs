@@ -20,6 +20,7 @@ pub mod members;
 mod migrate;
 pub mod names;
 pub mod people;
+pub mod pins;
 pub mod planned;
 mod postgres;
 mod postgres_session;

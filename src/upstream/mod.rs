@@ -20,7 +20,7 @@ pub use budget::{BELIEVED, BoxFuture, Budget, Line, LocalBudget, Place};
 pub use error::{Error, Next};
 pub use gate::Gate;
 pub use model::Lane;
-pub use ringcx::{Calls, RingCx};
+pub use ringcx::{Calls, Onboarding, RingCx};
 pub use settings::{ExchangeParams, ExtensionSource, PlatformSettings, RingCxSettings};
 pub use transport::Transport;
 pub use webhook::{AlertSettings, Webhook};

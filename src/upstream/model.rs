@@ -161,6 +161,8 @@ pub struct RightsDoc {
     pub name: Option<String>,
     /// Whether it applies to the main account.
     pub is_master: bool,
+    /// What it permits, one text for each: `ACCOUNT READ`, `AGENT UPDATE` (a product), `GATE 12 READ` (a resource).
+    pub permissions: BTreeSet<String>,
 }
 
 /// A RingCentral extension.
@@ -365,6 +367,11 @@ impl Admin {
     /// Its roles, which are texts in the guide and objects in the interface description.
     pub fn roles(&self) -> BTreeSet<RoleType> {
         roles_of(self.0.get("roles").unwrap_or(&Value::Null))
+    }
+
+    /// The roles, where the object shows them at all.
+    pub fn roles_shown(&self) -> Option<BTreeSet<RoleType>> {
+        self.0.get("roles").filter(|roles| roles.is_array()).map(roles_of)
     }
 
     /// Whether it is the root of its hierarchy.

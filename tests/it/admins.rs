@@ -1,14 +1,14 @@
 //! Power: administrators, roles and rights documents; only what the bridge gave is ever taken.
 
-use ringcx_simulator::{Profile, Seed};
+use ringcx_simulator::{Fault, FaultKind, Profile, Seed};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, TestBridge};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
-const PROFILES: [Profile; 3] = [Profile::Friendly, Profile::Hostile, Profile::Spec];
+pub(crate) const PROFILES: [Profile; 3] = [Profile::Friendly, Profile::Hostile, Profile::Spec];
 
-async fn start(profile: Profile, policy: Value) -> TestBridge {
+pub(crate) async fn start(profile: Profile, policy: Value) -> TestBridge {
     let mut whole = json!({
         "password_on_put": "omit", "allowed_roles": ["ACCESS_AUDIT_LOG", "ACCESS_SIBLINGS"], "allowed_rights_docs": [4711, 4712],
     });
@@ -23,7 +23,7 @@ async fn start(profile: Profile, policy: Value) -> TestBridge {
     TestBridge::start(Setup { profile, seed, policy: whole, groups, ..Setup::default() }).await
 }
 
-fn roles(bridge: &TestBridge, name: &str) -> Vec<String> {
+pub(crate) fn roles(bridge: &TestBridge, name: &str) -> Vec<String> {
     let mut roles: Vec<String> =
         serde_json::from_value(bridge.ringcx.admin_named(name).unwrap()["roles"].clone()).unwrap();
     roles.sort();
@@ -34,7 +34,7 @@ fn add(path: &str, value: &str) -> Value {
     json!({"Operations": [{"op": "add", "path": path, "value": [{"value": value}]}]})
 }
 
-async fn member_of(bridge: &TestBridge, name: &str, id: &str) -> String {
+pub(crate) async fn member_of(bridge: &TestBridge, name: &str, id: &str) -> String {
     let body = json!({"displayName": name, "members": [{"value": id}]});
     let answer = bridge.send("POST", "/Groups", Some(&body)).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
@@ -131,6 +131,7 @@ async fn administrators_that_exist_are_not_taken_over_silently() {
 
         let bridge = start(profile, json!({"adopt_admins": true})).await;
         let (id, _) = bridge.create(body).await;
+        assert_eq!(bridge.ringcx.count("createUser"), 0);
         assert_eq!(roles(&bridge, "known@example.com"), ["ACCESS_AUDIT_LOG", "USER", "WFO_ACCESS"]);
         assert_eq!(
             bridge
@@ -153,7 +154,7 @@ async fn administrators_that_exist_are_not_taken_over_silently() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deactivation_takes_the_powers_first_and_gives_them_back() {
+async fn deactivate_admin_before_agent() {
     for profile in PROFILES {
         let bridge = start(profile, json!({"default_agent_group": "Default"})).await;
         let (id, agent) = bridge
@@ -181,30 +182,6 @@ async fn deactivation_takes_the_powers_first_and_gives_them_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn last_admin_guard_before_write_409() {
-    for profile in PROFILES {
-        let policy = json!({"privileged_roles": ["SUPER_USER"], "protected": ["wanda@example.com"], "default_agent_group": "Default"});
-        let bridge = start(profile, policy).await;
-        bridge.ringcx.edit_admin(101, |admin| {
-            admin.insert("enabled".to_owned(), json!(false));
-        });
-        let (id, _) = bridge.create(json!({"userName": "ann@example.com"})).await;
-        member_of(&bridge, "Owners", &id).await;
-        assert_eq!(roles(&bridge, "ann@example.com"), ["SUPER_USER", "USER"]);
-        let off = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
-        let changes = bridge.ringcx.calls().iter().filter(|call| call.method != "GET").count();
-        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&off)).await;
-        assert_eq!(answer.status, 409, "{}", answer.text);
-        assert_eq!(roles(&bridge, "ann@example.com"), ["SUPER_USER", "USER"]);
-        assert_eq!(bridge.ringcx.calls().iter().filter(|call| call.method != "GET").count(), changes);
-        let body = json!({"userName": "wanda@example.com", "name": {"givenName": "Other"}});
-        let answer = bridge.send("POST", "/Users", Some(&body)).await;
-        assert_eq!(answer.status, 400, "{}", answer.text);
-        assert_eq!(bridge.ringcx.agent(5001).unwrap()["firstName"], "Wanda");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_without_administrators_touches_none() {
     let bridge = start(Profile::Friendly, json!({"manage_admins": false})).await;
     let (id, _) =
@@ -215,4 +192,113 @@ async fn a_tenant_without_administrators_touches_none() {
         "{:?}",
         bridge.ringcx.calls()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_administrators_come_in_as_the_settings_say() {
+    for profile in PROFILES {
+        let policy = json!({
+            "admin_sso": false, "admin_reset_return_path": "/login", "admin_parent_user_id": 101,
+            "admin_return_uri": "https://scim.example.com/welcome", "admin_regional_settings": {"timezoneName": "US/Eastern"},
+        });
+        let bridge = start(profile, policy).await;
+        // The mail is owed until RingCX has taken it.
+        bridge.ringcx.fault(Fault::once("sendPasswordReset", FaultKind::Status(503, String::new())));
+        bridge.create(json!({"userName": "ann@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}]})).await;
+        let ann = bridge.ringcx.admin_named("ann@example.com").unwrap();
+        let user = ann["userId"].as_i64().unwrap();
+        assert_eq!(ann["parentPath"], format!("100.101.{user}"), "{profile:?}");
+        assert_eq!(ann["regionalSettings"], json!({"timezoneName": "US/Eastern"}));
+        assert_eq!(ann["isSSO"], false);
+        let calls = bridge.ringcx.calls();
+        let create = calls.iter().find(|call| call.operation == "createUser").unwrap();
+        assert!(create.query.contains("returnUri=https"), "{}", create.query);
+        assert_eq!(bridge.ringcx.reset_mails(), [user]);
+        let mail = calls.iter().rfind(|call| call.operation == "sendPasswordReset").unwrap();
+        assert!(mail.query.contains("returnPath=%2Flogin&resetViaEngageAuth=false"), "{}", mail.query);
+
+        let bridge = start(profile, json!({})).await;
+        bridge.create(json!({"userName": "ann@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}]})).await;
+        let ann = bridge.ringcx.admin_named("ann@example.com").unwrap();
+        assert_eq!((&ann["isSSO"], ann.get("regionalSettings")), (&json!(true), None));
+        assert_eq!(bridge.ringcx.reset_mails(), Vec::<i64>::new());
+    }
+}
+
+/// Deletes an administrator who has created two others, and gives what the client was answered.
+async fn delete_a_parent(
+    profile: Profile,
+    policy: Value,
+    owns: bool,
+    knob: &str,
+) -> (TestBridge, i64, u16, String) {
+    let mut whole = json!({"on_delete": "delete"});
+    whole.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
+    let bridge = start(profile, whole).await;
+    bridge.ringcx.set("reassign_moves_docs", knob).unwrap();
+    let (id, _) =
+        bridge.create(json!({"userName": "ann@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}]})).await;
+    let ann = bridge.ringcx.admin_named("ann@example.com").unwrap()["userId"].as_i64().unwrap();
+    for (child, path) in [(300, format!("100.{ann}.300")), (301, format!("100.{ann}.300.301"))] {
+        bridge.ringcx.add_admin(
+            json!({"userId": child, "userName": format!("{child}@example.com"), "parentPath": path}),
+        );
+    }
+    if owns {
+        bridge.ringcx.edit_doc(4712, ann, json!({}));
+        bridge.ringcx.assign(4712, 301);
+    }
+    let answer = bridge.send("DELETE", &format!("/Users/{id}"), None).await;
+    (bridge, ann, answer.status, answer.text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_never_cascades() {
+    for profile in PROFILES {
+        let (bridge, _, status, text) = delete_a_parent(profile, json!({}), false, "yes").await;
+        assert_eq!(status, 503, "{text}");
+        assert!(text.contains("admin_reassign_user_id"), "{text}");
+        assert_eq!(
+            bridge.ringcx.admin_named("ann@example.com").unwrap()["enabled"],
+            false,
+            "the access is gone"
+        );
+        assert!(bridge.ringcx.admin_named("301@example.com").is_some());
+        assert_eq!(bridge.ringcx.count("deleteUser"), 0);
+
+        let heir = json!({"admin_reassign_user_id": 101});
+        let (bridge, _, status, text) = delete_a_parent(profile, heir.clone(), false, "yes").await;
+        assert_eq!(status, 204, "{text}");
+        assert_eq!(bridge.ringcx.admin_named("ann@example.com"), None);
+        let path = |name: &str| bridge.ringcx.admin_named(name).unwrap()["parentPath"].clone();
+        assert_eq!(path("300@example.com"), "100.101.300");
+        assert_eq!(path("301@example.com"), "100.101.300.301");
+        let calls = bridge.ringcx.calls();
+        let delete = calls.iter().find(|call| call.operation == "deleteUser").unwrap();
+        assert!(delete.query.contains("cascadeDelete=false"), "{}", delete.query);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rights_document_outlives_its_owner() {
+    for profile in PROFILES {
+        let heir = json!({"admin_reassign_user_id": 101});
+        let (bridge, _, status, text) = delete_a_parent(profile, heir.clone(), true, "yes").await;
+        assert_eq!(status, 204, "{text}");
+        assert_eq!(bridge.ringcx.assignments(4712), [301], "handed over with the people");
+
+        let (bridge, ann, status, text) = delete_a_parent(profile, heir, true, "no").await;
+        assert_eq!(status, 503, "{text}");
+        assert!(text.contains("4712") && text.contains("another owner"), "{text}");
+        assert_eq!(bridge.ringcx.assignments(4712), [301]);
+        assert_eq!(bridge.ringcx.admin_named("ann@example.com").unwrap()["enabled"], false);
+        // Somebody gives it another owner, and the identity provider asks again.
+        bridge.ringcx.edit_doc(4712, 101, json!({}));
+        let shown = bridge.send("GET", "/Users?filter=userName eq \"ann@example.com\"", None).await;
+        let id = shown.body["Resources"][0]["id"].as_str().unwrap().to_owned();
+        let answer = bridge.send("DELETE", &format!("/Users/{id}"), None).await;
+        assert_eq!(answer.status, 204, "{}", answer.text);
+        assert!(bridge.ringcx.admins().iter().all(|admin| admin["userId"] != ann), "{}", answer.text);
+        assert_eq!(bridge.ringcx.assignments(4712), [301]);
+    }
 }

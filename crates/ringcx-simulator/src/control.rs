@@ -137,6 +137,44 @@ impl Control {
         }
     }
 
+    /// Makes an administrator by hand.
+    pub fn add_admin(&self, fields: Value) {
+        let mut world = self.world();
+        let mut admin = crate::seed::object(fields);
+        let id = admin.get("userId").and_then(Value::as_i64).unwrap_or_else(|| world.fresh_id());
+        admin.insert("userId".to_owned(), id.into());
+        for (name, usual) in
+            [("enabled", true.into()), ("roles", Value::Array(Vec::new())), ("rootUser", false.into())]
+        {
+            admin.entry(name).or_insert(usual);
+        }
+        admin.entry("parentPath").or_insert(format!("100.{id}").into());
+        world.admins.insert(id, admin);
+    }
+
+    /// Gives a rights document to another owner, with these permissions.
+    pub fn edit_doc(&self, doc: i64, owner: i64, permissions: Value) {
+        if let Some(doc) = self.world().docs.get_mut(&doc) {
+            doc.owner = owner;
+            doc.permissions.extend(crate::seed::object(permissions));
+        }
+    }
+
+    /// Takes a rights document away by hand.
+    pub fn remove_doc(&self, doc: i64) {
+        self.world().docs.remove(&doc);
+    }
+
+    /// The ids of the rights documents that are there.
+    pub fn docs(&self) -> Vec<i64> {
+        self.world().docs.keys().copied().collect()
+    }
+
+    /// Administrators to whom a mail with a link to choose a password has gone.
+    pub fn reset_mails(&self) -> Vec<i64> {
+        self.world().reset_mails.clone()
+    }
+
     /// Takes a permission from the service administrator: every operation with this name is refused with 403.
     pub fn forbid(&self, operation: &str) {
         self.world().forbidden.insert(operation.to_owned());

@@ -149,6 +149,12 @@ knobs! {
     penalty_resets: "no", "no", "yes", ["yes", "no"];
     /// What the creation of an administrator answers.
     create_user_status: "200", "201_empty", "200", ["200", "201_body", "201_empty"];
+    /// Whom `setIsActive` serves: everybody, or only who asks ("authenticated user").
+    set_is_active: "on", "self_only", "on", ["on", "self_only"];
+    /// What a hand-over of an administrator's people does with the rights documents that the administrator owns.
+    reassign_moves_docs: "yes", "no", "yes", ["yes", "no"];
+    /// What the merged rights documents of an administrator show: all that is assigned, or only the account's part.
+    aggregate: "all", "all", "all", ["all", "account_only"];
     /// What assigning a rights document does with others who have it.
     assign_mode: "add", "replace", "add", ["add", "replace"];
     /// What assigning it twice answers.

@@ -141,6 +141,37 @@ pub(crate) struct Group {
 pub(crate) struct Doc {
     pub(crate) name: String,
     pub(crate) holders: BTreeSet<i64>,
+    /// The administrator who has made it.
+    #[serde(default = "service")]
+    pub(crate) owner: i64,
+    /// `accountPermissions`, `productPermissions` and `resourcePermissions`.
+    #[serde(default)]
+    pub(crate) permissions: Map<String, Value>,
+    /// Whether it applies to the main account.
+    #[serde(default)]
+    pub(crate) is_master: bool,
+}
+
+/// The service administrator.
+fn service() -> i64 {
+    100
+}
+
+impl Doc {
+    /// A document that lets its holders read agents.
+    pub(crate) fn new(name: &str) -> Self {
+        let permissions = json!({
+            "accountPermissions": ["READ"], "resourcePermissions": [],
+            "productPermissions": [{"product": "AGENT", "permissions": ["READ"], "cascade": false}],
+        });
+        Self {
+            name: name.to_owned(),
+            holders: BTreeSet::new(),
+            owner: service(),
+            permissions: crate::seed::object(permissions),
+            is_master: false,
+        }
+    }
 }
 
 /// A token and its end, in milliseconds.
@@ -172,6 +203,8 @@ pub(crate) struct World {
     pub(crate) chaos: Chaos,
     pub(crate) forbidden: BTreeSet<String>,
     pub(crate) calls: Vec<Call>,
+    /// Administrators to whom a mail with a link to choose a password has gone.
+    pub(crate) reset_mails: Vec<i64>,
     pub(crate) clock_ahead_ms: i64,
     state_file: Option<PathBuf>,
 }
@@ -207,6 +240,7 @@ impl World {
             chaos: Chaos::default(),
             forbidden: BTreeSet::new(),
             calls: Vec::new(),
+            reset_mails: Vec::new(),
             clock_ahead_ms: 0,
             state_file,
             seed,
@@ -252,7 +286,7 @@ impl World {
             self.admins.insert(id, admin);
         }
         for (id, name) in seed.docs {
-            self.docs.insert(id, Doc { name, holders: BTreeSet::new() });
+            self.docs.insert(id, Doc::new(&name));
         }
     }
 
@@ -362,7 +396,7 @@ impl World {
         let docs: Vec<Value> = self
             .docs
             .iter()
-            .map(|(id, doc)| json!({"rightsDocId": id, "rightsDocName": doc.name, "userIds": doc.holders}))
+            .map(|(id, doc)| json!({"rightsDocId": id, "rightsDocName": doc.name, "ownerId": doc.owner, "userIds": doc.holders}))
             .collect();
         let admins: Vec<Value> = self.admins.values().cloned().map(Value::Object).collect();
         json!({

@@ -9,8 +9,9 @@ use super::super::operator::operator;
 use super::super::runtime::beside;
 use super::super::{Failure, Of, say};
 use super::plan::{self, Asked};
-use crate::domain::PersonId;
-use crate::reconcile::{Decided, Preview, Released, Verdict};
+use crate::config::Config;
+use crate::domain::{GroupId, PersonId, TenantId};
+use crate::reconcile::{self, Decided, Preview, Released, Verdict};
 
 #[derive(Args)]
 pub(in crate::cli) struct Options {
@@ -22,6 +23,9 @@ pub(in crate::cli) struct Options {
     /// Do not ask before a whole plan is carried out
     #[arg(long)]
     yes: bool,
+    /// With release: hand the privileged grants of its name and mappings over to this group, by SCIM id
+    #[arg(long, value_name = "ID", conflicts_with = "person")]
+    group: Option<String>,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -29,6 +33,9 @@ pub(in crate::cli) struct Options {
 
 pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failure> {
     let (config, tenant) = options.of.load()?;
+    if let Some(group) = &options.group {
+        return hand_over(&config, &tenant, &GroupId::from(group.as_str()), verdict, options.json).await;
+    }
     let parts = beside(&config).await?;
     let person = options.person.map(PersonId::from);
     if let Some(id) = &person {
@@ -70,6 +77,46 @@ pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failur
         return Ok(());
     }
     Err(Failure::Ran(anyhow!("{} could not be decided", people(decided.left.len()))))
+}
+
+/// Hands privileged grants over to a group that has come after another one.
+async fn hand_over(
+    config: &Config,
+    tenant: &TenantId,
+    group: &GroupId,
+    verdict: Verdict,
+    as_json: bool,
+) -> Result<(), Failure> {
+    if verdict == Verdict::Reject {
+        return Err(Failure::Input(anyhow!(
+            "--group goes with release: a group that has come later gives nothing privileged until then"
+        )));
+    }
+    let parts = beside(config).await?;
+    let done = parts.reconciler.hand_over_grants(tenant, &operator(), group).await;
+    parts.store.close().await;
+    let done = match done {
+        Err(reconcile::Error::Scim(_)) => {
+            return Err(Failure::Input(anyhow!(
+                "tenant {tenant} has no group with that id; see GET /Groups"
+            )));
+        }
+        done => done.context("the grants were not handed over")?,
+    };
+    if as_json {
+        say(&json!({"group": group, "grants": done.grants, "people": done.people}).to_string());
+        return Ok(());
+    }
+    let count = people(done.people);
+    match done.grants {
+        0 => say(&format!("group \"{}\" had its grants already; {count} computed again", done.group)),
+        grants => say(&format!(
+            "group \"{}\" has {grants} privileged {} now; {count} computed again",
+            done.group,
+            if grants == 1 { "grant" } else { "grants" }
+        )),
+    }
+    Ok(())
 }
 
 fn report(decided: &Decided, verdict: Verdict) -> serde_json::Value {

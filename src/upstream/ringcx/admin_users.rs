@@ -7,6 +7,17 @@ use super::{Calls, garbled, object, objects};
 use crate::upstream::error::Error;
 use crate::upstream::model::{Admin, Identity, UserId, id_of};
 
+/// How a new administrator comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Onboarding<'a> {
+    /// Under whom; nobody: under the caller.
+    pub parent: Option<UserId>,
+    /// What RingCX calls back.
+    pub return_uri: Option<&'a str>,
+    /// Whether they sign in by single sign-on.
+    pub sso: bool,
+}
+
 impl Calls {
     /// Who the bridge is.
     pub async fn identity(&self) -> Result<Identity, Error> {
@@ -36,11 +47,11 @@ impl Calls {
     pub async fn create_admin(
         &self,
         body: Map<String, Value>,
-        parent: Option<UserId>,
-        sso: bool,
+        onboarding: &Onboarding<'_>,
     ) -> Result<Option<Admin>, Error> {
-        let mut query = vec![("isSSO", sso.to_string())];
-        query.extend(parent.map(|parent| ("parentUserId", parent.to_string())));
+        let mut query = vec![("isSSO", onboarding.sso.to_string())];
+        query.extend(onboarding.parent.map(|parent| ("parentUserId", parent.to_string())));
+        query.extend(onboarding.return_uri.map(|uri| ("returnUri", uri.to_owned())));
         let body = Value::Object(body);
         let answer = self.admin_call("createUser", Method::POST, &["users"], &query, Some(&body)).await?;
         Ok(object(answer).map(Admin::from_raw))
@@ -52,6 +63,21 @@ impl Calls {
         let answer =
             self.admin_call("updateUser", Method::PUT, &["users", &id.to_string()], &[], Some(&body)).await?;
         Ok(object(answer).map(Admin::from_raw))
+    }
+
+    /// Has RingCX mail an administrator a link with which they choose a password.
+    ///
+    /// The public call for the same needs no credential and answers for any name; it is never used.
+    pub async fn send_reset_mail(&self, id: UserId, return_path: &str) -> Result<(), Error> {
+        let query = [("returnPath", return_path.to_owned()), ("resetViaEngageAuth", "false".to_owned())];
+        let path = ["users", &id.to_string(), "passwordReset"];
+        self.admin_call("sendPasswordReset", Method::POST, &path, &query, None).await.map(drop)
+    }
+
+    /// Puts those whom an administrator has created under another one.
+    pub async fn reassign_children(&self, from: UserId, to: UserId) -> Result<(), Error> {
+        let query = [("oldUserId", from.to_string()), ("reassignUserId", to.to_string())];
+        self.admin_call("reassignUsers", Method::PUT, &["users", "reassign"], &query, None).await.map(drop)
     }
 
     /// Switches an administrator on or off.

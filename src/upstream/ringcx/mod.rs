@@ -8,6 +8,8 @@ mod lookups;
 mod rights_docs;
 mod roles;
 
+pub use admin_users::Onboarding;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

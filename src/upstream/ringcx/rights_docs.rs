@@ -1,11 +1,11 @@
 //! Rights documents and who has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Calls, objects};
+use super::{Calls, object, objects};
 use crate::upstream::error::Error;
 use crate::upstream::model::{Admin, RightsDoc, RightsDocId, UserId, id_of};
 
@@ -18,6 +18,22 @@ impl Calls {
     /// The rights documents that are assigned to an administrator.
     pub async fn assigned_rights_docs(&self, id: UserId) -> Result<Vec<RightsDoc>, Error> {
         self.documents("getAssignedRightsDocs", id, "assignedRightsDocs").await
+    }
+
+    /// The rights documents that an administrator owns, those of the main account included.
+    pub async fn owned_rights_docs(&self, id: UserId) -> Result<Vec<RightsDoc>, Error> {
+        let mut owned = self.documents("getOwnedRightsDocs", id, "ownedRightsDocs").await?;
+        owned.extend(self.documents("getOwnedMasterRightsDocs", id, "ownedMasterRightsDocs").await?);
+        Ok(owned)
+    }
+
+    /// What an administrator may do in effect: the permissions of all their documents merged, by a key that is presumably the
+    /// account.
+    pub async fn aggregated_rights(&self, id: UserId) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+        let path = ["users", &id.to_string(), "aggregatedRightsDocs"];
+        let answer = self.admin_call("getAggregatedRightsDocs", Method::GET, &path, &[], None).await?;
+        let merged = object(answer).unwrap_or_default().into_iter();
+        Ok(merged.filter_map(|(key, doc)| Some((key, permissions_of(doc.as_object()?)))).collect())
     }
 
     async fn documents(
@@ -65,9 +81,33 @@ fn collect(value: &Value, found: &mut Vec<RightsDoc>) {
                 id: RightsDocId(id),
                 name: object.get("rightsDocName").and_then(Value::as_str).map(str::to_owned),
                 is_master: object.get("isMaster") == Some(&Value::Bool(true)),
+                permissions: permissions_of(object),
             }),
             None => object.values().for_each(|item| collect(item, found)),
         },
         _ => {}
     }
+}
+
+/// What a rights document permits, one text for each: `ACCOUNT READ`, `AGENT UPDATE` (a product), `GATE 12 READ` (a resource).
+fn permissions_of(document: &Map<String, Value>) -> BTreeSet<String> {
+    let list = |name: &str| document.get(name).and_then(Value::as_array).into_iter().flatten();
+    let words = |value: Option<&Value>| -> Vec<String> {
+        let items = value.and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut found: BTreeSet<String> = words(document.get("accountPermissions"))
+        .into_iter()
+        .map(|permission| format!("ACCOUNT {permission}"))
+        .collect();
+    for part in list("productPermissions") {
+        let product = part.get("product").and_then(Value::as_str).unwrap_or_default();
+        found.extend(words(part.get("permissions")).iter().map(|it| format!("{product} {it}")));
+    }
+    for part in list("resourcePermissions") {
+        let kind = part.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+        let id = part.get("resourceId").and_then(id_of).unwrap_or_default();
+        found.extend(words(part.get("permissions")).iter().map(|it| format!("{kind} {id} {it}")));
+    }
+    found
 }

@@ -160,6 +160,9 @@ pub(crate) fn set_is_active(world: &mut World, req: &Req) -> Answer {
         return Answer::invalid("isActive", "is required");
     };
     let id = req.id("userId");
+    if world.knobs.set_is_active == "self_only" && id != 100 {
+        return Answer::forbidden();
+    }
     match world.admins.get_mut(&id) {
         Some(admin) => admin.insert("enabled".to_owned(), json!(active)),
         None => return Answer::not_found(),
@@ -191,7 +194,7 @@ pub(crate) fn delete(world: &mut World, req: &Req) -> Answer {
     // The interface deletes the whole tree unless told otherwise.
     let cascade = req.query("cascadeDelete") != Some("false");
     if let Some(heir) = heir {
-        hand_over(world, &children, heir);
+        hand_over(world, id, heir);
     } else if cascade {
         for child in &children {
             world.admins.remove(child);
@@ -200,6 +203,8 @@ pub(crate) fn delete(world: &mut World, req: &Req) -> Answer {
         return Answer::error(409, "The user has created others", "");
     }
     world.admins.remove(&id);
+    // A document goes with its owner.
+    world.docs.retain(|_, doc| doc.owner != id);
     for doc in world.docs.values_mut() {
         doc.holders.remove(&id);
     }
@@ -207,14 +212,23 @@ pub(crate) fn delete(world: &mut World, req: &Req) -> Answer {
     Answer::empty(200)
 }
 
-fn hand_over(world: &mut World, children: &[i64], heir: i64) {
-    let Some(path) = world.admins.get(&heir).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned))
-    else {
-        return;
+/// Puts everybody below one administrator under another, each with those below them.
+fn hand_over(world: &mut World, from: i64, heir: i64) {
+    let path = |world: &World, id: i64| {
+        world.admins.get(&id).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned))
     };
-    for child in children {
-        if let Some(admin) = world.admins.get_mut(child) {
-            admin.insert("parentPath".to_owned(), json!(format!("{path}.{child}")));
+    let (Some(old), Some(new)) = (path(world, from), path(world, heir)) else { return };
+    for id in below(world, from) {
+        let Some(rest) = path(world, id).and_then(|it| it.strip_prefix(&old).map(str::to_owned)) else {
+            continue;
+        };
+        if let Some(admin) = world.admins.get_mut(&id) {
+            admin.insert("parentPath".to_owned(), json!(format!("{new}{rest}")));
+        }
+    }
+    if world.knobs.reassign_moves_docs == "yes" {
+        for doc in world.docs.values_mut().filter(|doc| doc.owner == from) {
+            doc.owner = heir;
         }
     }
 }
@@ -224,9 +238,24 @@ pub(crate) fn reassign(world: &mut World, req: &Req) -> Answer {
     let (Some(old), Some(heir)) = (id("oldUserId"), id("reassignUserId")) else {
         return Answer::invalid("oldUserId", "is required");
     };
-    let children = below(world, old);
-    hand_over(world, &children, heir);
+    if !world.admins.contains_key(&heir) {
+        return Answer::not_found();
+    }
+    hand_over(world, old, heir);
     Answer::empty(201)
+}
+
+/// A mail with a link to choose a password; the link leads back to `returnPath`.
+pub(crate) fn send_reset(world: &mut World, req: &Req) -> Answer {
+    let id = req.id("userId");
+    if req.query("returnPath").unwrap_or_default().is_empty() {
+        return Answer::invalid("returnPath", "is required");
+    }
+    if !world.admins.contains_key(&id) {
+        return Answer::not_found();
+    }
+    world.reset_mails.push(id);
+    Answer::ok(&json!(true))
 }
 
 pub(crate) fn children(world: &mut World, req: &Req) -> Answer {

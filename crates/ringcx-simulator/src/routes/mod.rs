@@ -120,12 +120,15 @@ routes! {
     "PUT" "/voice/api/v1/admin/users/{userId}" "updateUser" Admin admins::update;
     "DELETE" "/voice/api/v1/admin/users/{userId}" "deleteUser" Admin admins::delete;
     "PUT" "/voice/api/v1/admin/users/{userId}/setIsActive" "setIsActive" Admin admins::set_is_active;
+    "POST" "/voice/api/v1/admin/users/{userId}/passwordReset" "sendPasswordReset" Admin admins::send_reset;
     "GET" "/voice/api/v1/admin/users/{userId}/children" "getChildren" Admin admins::children;
     "GET" "/voice/api/v1/admin/users/{userId}/roles" "getRoles" Admin admins::roles;
     "POST" "/voice/api/v1/admin/users/{userId}/roles/{roleType}" "addRole" Admin admins::add_role;
     "DELETE" "/voice/api/v1/admin/users/{userId}/roles/{roleType}" "removeRole" Admin admins::remove_role;
     "GET" "/voice/api/v1/admin/users/{userId}/rightsDocs" "getRightsDocs" Admin rights::all;
     "GET" "/voice/api/v1/admin/users/{userId}/assignedRightsDocs" "getAssignedRightsDocs" Admin rights::assigned;
+    "GET" "/voice/api/v1/admin/users/{userId}/ownedRightsDocs" "getOwnedRightsDocs" Admin rights::owned;
+    "GET" "/voice/api/v1/admin/users/{userId}/ownedMasterRightsDocs" "getOwnedMasterRightsDocs" Admin rights::owned_master;
     "GET" "/voice/api/v1/admin/users/{userId}/aggregatedRightsDocs" "getAggregatedRightsDocs" Admin rights::aggregated;
     "GET" "/voice/api/v1/admin/rightsDocs/{rightsDocId}/assignments" "getAssignments" Admin rights::holders;
     "POST" "/voice/api/v1/admin/rightsDocs/{rightsDocId}/assignments" "assignRightsDoc" Admin rights::assign;

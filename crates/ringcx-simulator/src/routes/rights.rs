@@ -5,39 +5,70 @@ use serde_json::{Value, json};
 use super::Req;
 use super::admins::shown;
 use crate::answer::Answer;
+use crate::seed::object;
 use crate::world::{Doc, World};
 
 fn document(world: &World, id: i64, doc: &Doc, user: i64) -> Value {
-    json!({
-        "rightsDocId": id, "rightsDocName": doc.name, "ownerId": 100, "accountId": world.seed.account_id, "isMaster": false,
-        "cascade": false, "assigned": doc.holders.contains(&user), "accountPermissions": ["READ"],
-        "productPermissions": [], "resourcePermissions": [],
-    })
+    let mut shown = object(json!({
+        "rightsDocId": id, "rightsDocName": doc.name, "ownerId": doc.owner, "accountId": world.seed.account_id,
+        "isMaster": doc.is_master, "cascade": false, "assigned": doc.holders.contains(&user),
+    }));
+    shown.extend(doc.permissions.clone());
+    Value::Object(shown)
 }
 
-/// A map from the account to its documents.
-fn map(world: &World, user: i64, assigned_only: bool) -> Answer {
+/// A map from the account to those of its documents that `fits` takes.
+fn map(world: &World, user: i64, fits: impl Fn(&Doc) -> bool) -> Answer {
     if !world.admins.contains_key(&user) {
         return Answer::not_found();
     }
-    let docs = world.docs.iter().filter(|(_, doc)| !assigned_only || doc.holders.contains(&user));
+    let docs = world.docs.iter().filter(|(_, doc)| fits(doc));
     let docs: Vec<Value> = docs.map(|(id, doc)| document(world, *id, doc, user)).collect();
     Answer::ok(&json!({ (world.seed.account_id.as_str()): docs }))
 }
 
 pub(crate) fn all(world: &mut World, req: &Req) -> Answer {
-    map(world, req.id("userId"), false)
+    map(world, req.id("userId"), |_| true)
 }
 
 pub(crate) fn assigned(world: &mut World, req: &Req) -> Answer {
-    map(world, req.id("userId"), true)
+    let user = req.id("userId");
+    map(world, user, |doc| doc.holders.contains(&user))
 }
 
+pub(crate) fn owned(world: &mut World, req: &Req) -> Answer {
+    let user = req.id("userId");
+    map(world, user, |doc| doc.owner == user && !doc.is_master)
+}
+
+pub(crate) fn owned_master(world: &mut World, req: &Req) -> Answer {
+    let user = req.id("userId");
+    map(world, user, |doc| doc.owner == user && doc.is_master)
+}
+
+/// All documents of an administrator merged into one for each account.
 pub(crate) fn aggregated(world: &mut World, req: &Req) -> Answer {
     let user = req.id("userId");
-    let first = world.docs.iter().find(|(_, doc)| doc.holders.contains(&user));
-    let merged = first.map_or_else(|| json!({}), |(id, doc)| document(world, *id, doc, user));
-    Answer::ok(&json!({ (world.seed.account_id.as_str()): merged }))
+    if !world.admins.contains_key(&user) {
+        return Answer::not_found();
+    }
+    let held: Vec<&Doc> = world.docs.values().filter(|doc| doc.holders.contains(&user)).collect();
+    let merged = |name: &str| -> Value {
+        let parts = held.iter().filter_map(|doc| doc.permissions.get(name)?.as_array()).flatten();
+        let mut all: Vec<Value> = Vec::new();
+        parts.for_each(|part| {
+            if !all.contains(part) {
+                all.push(part.clone());
+            }
+        });
+        all.into()
+    };
+    let whole = world.knobs.aggregate == "all";
+    let part = |name: &str| if whole { merged(name) } else { json!([]) };
+    Answer::ok(&json!({ (world.seed.account_id.as_str()): {
+        "rightsDocName": "", "accountId": world.seed.account_id, "accountPermissions": merged("accountPermissions"),
+        "productPermissions": part("productPermissions"), "resourcePermissions": part("resourcePermissions"),
+    }}))
 }
 
 pub(crate) fn holders(world: &mut World, req: &Req) -> Answer {

@@ -1,0 +1,164 @@
+//! The last-admin floor: somebody besides the bridge must always be able to administer the account.
+//!
+//! Counted over enabled `SUPER_USER` accounts other than the bridge's own, from a fresh list, under one lease per main account:
+//! of two that would go at the same moment, on whatever replicas, the second sees that the first has gone.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::alert;
+use super::case::Case;
+use super::trouble::Trouble;
+use crate::domain::desired::Desired;
+use crate::domain::plan::Step;
+use crate::scim;
+use crate::store::{self, Store, audit, leases};
+use crate::upstream::model::{RoleType, UserId};
+
+/// How long the lease lasts without being prolonged.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How soon it is asked for again while somebody else has it.
+const TAKEN: Duration = Duration::from_millis(500);
+
+/// The role that can administer everything.
+pub(super) fn super_user() -> RoleType {
+    RoleType::new("SUPER_USER")
+}
+
+impl Case<'_> {
+    /// The administrator who would no longer be an enabled `SUPER_USER` after these steps.
+    pub(super) fn takes_super_user(&self, steps: &[Step]) -> Option<UserId> {
+        let seen = self.seen.admin.as_ref()?;
+        if !seen.admin.enabled() || !seen.roles.contains(&super_user()) {
+            return None;
+        }
+        let takes = |step: &Step| match step {
+            Step::DisableAdmin(_) | Step::DeleteAdmin(_) => true,
+            Step::RevokeRole(_, role) => *role == super_user(),
+            _ => false,
+        };
+        steps.iter().any(takes).then_some(seen.id)
+    }
+
+    /// Carries the steps out under the lease, unless the floor holds; whether they were carried out.
+    pub(super) async fn apply_above_floor(
+        &mut self,
+        leaving: UserId,
+        steps: &[Step],
+        desired: &Desired,
+    ) -> Result<bool, Trouble> {
+        let lease = self.floor_lease().await?;
+        let keeper = lease.clone();
+        let done = tokio::select! {
+            done = self.apply_if_others(leaving, steps, desired) => done,
+            () = keeper.keep() => {
+                Err(Trouble::Unavailable(TAKEN, "The lease on the administrators was lost.".to_owned()))
+            }
+        };
+        // With an answer outstanding nobody knows who is still there, so the lease runs out by itself.
+        if !matches!(done, Err(Trouble::Lost(_))) {
+            lease.release().await?;
+        }
+        done
+    }
+
+    async fn apply_if_others(
+        &mut self,
+        leaving: UserId,
+        steps: &[Step],
+        desired: &Desired,
+    ) -> Result<bool, Trouble> {
+        if !self.another_super_user(leaving).await? {
+            return Ok(false);
+        }
+        self.apply(steps, desired).await.map(|()| true)
+    }
+
+    /// Tells auditor and operator that the floor holds.
+    pub(super) async fn floor_holds(&self, id: UserId) -> Result<scim::Error, Trouble> {
+        let why = holds(id);
+        let record = self.decision("last_admin_floor", &json!({"userId": id}));
+        let (tenant, now, text) = (self.tenant.id.clone(), self.clock.now(), why.detail.clone());
+        self.store
+            .write(move |tx| {
+                audit::append(tx, &tenant, &record)?;
+                alert::raise(tx, &tenant, alert::Kind::LastAdminFloor, &id.to_string(), &text, now)
+            })
+            .await?;
+        Ok(why)
+    }
+
+    async fn floor_lease(&self) -> Result<Lease, Trouble> {
+        let account = self.known.main_account.as_deref().unwrap_or(&self.tenant.account_id);
+        let lease = Lease {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            name: format!("last-admin:{account}"),
+            // Work on a person is exclusive already, so the same person may take up again what was cut off.
+            owner: format!("{}/{}", self.tenant.id, self.person),
+        };
+        if lease.acquire().await? {
+            return Ok(lease);
+        }
+        let why = "Another administrator is being switched off at this moment; this one waits for that.";
+        Err(Trouble::Unavailable(TAKEN, why.to_owned()))
+    }
+
+    /// Whether somebody else could still administer the account; asked from a fresh list.
+    async fn another_super_user(&self, leaving: UserId) -> Result<bool, Trouble> {
+        let admins = self.calls.admins().await;
+        let admins = admins.map_err(|error| Trouble::upstream("the list of administrators", &error))?;
+        Ok(admins.iter().any(|admin| {
+            admin.enabled()
+                && admin.roles().contains(&super_user())
+                && admin.id() != Some(leaving)
+                && admin.id() != self.known.own_user
+        }))
+    }
+}
+
+/// What is said where the floor holds.
+fn holds(id: UserId) -> scim::Error {
+    scim::Error::new(
+        409,
+        format!(
+            "RingCX administrator {id} is the last enabled one with SUPER_USER besides the bridge's own account (last-admin \
+             floor) and stays as it is; appoint another one first."
+        ),
+    )
+}
+
+#[derive(Clone)]
+struct Lease {
+    store: Store,
+    clock: crate::clock::Clock,
+    name: String,
+    owner: String,
+}
+
+impl Lease {
+    async fn acquire(&self) -> Result<bool, store::Error> {
+        let (name, owner, now) = (self.name.clone(), self.owner.clone(), self.clock.now());
+        let fence = self.store.write(move |tx| leases::acquire(tx, &name, &owner, now, LEASE)).await?;
+        Ok(fence.is_some())
+    }
+
+    /// Prolongs the lease; ends when it is lost.
+    async fn keep(&self) {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            match self.acquire().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "the lease on the administrators was not prolonged"),
+            }
+        }
+    }
+
+    async fn release(&self) -> Result<(), store::Error> {
+        let (name, owner) = (self.name.clone(), self.owner.clone());
+        self.store.write(move |tx| leases::release(tx, &name, &owner)).await
+    }
+}
