@@ -6,9 +6,11 @@
 mod audit;
 mod check;
 mod health;
+mod import;
 mod logs;
 mod migrate;
 mod operator;
+mod progress;
 mod reconcile;
 pub mod runtime;
 mod sandbox;
@@ -55,8 +57,8 @@ enum Command {
     Check(check::Options),
     #[command(hide = true)]
     List(Later),
-    #[command(hide = true)]
-    Import(Later),
+    /// Take over what RingCX has already: a plan to read, decisions, and a way back
+    Import(import::Options),
     /// Compare people with RingCX, and bring them in line
     Reconcile(reconcile::Options),
     /// Pause and resume a tenant, see how it stands, release or reject what a guard holds
@@ -165,7 +167,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Health(options) => health::run(&options).await,
         Command::Check(options) => check::run(options).await,
         Command::List(_) => Err(later("list")),
-        Command::Import(_) => Err(later("import")),
+        Command::Import(options) => import::run(options).await,
         Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Audit(command) => audit::run(command).await,

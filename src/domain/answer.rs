@@ -101,6 +101,9 @@ pub fn stored_user(
     // `returned: never` (RFC 7643 §7): what is stored as an answer is sent as it is.
     ringcx.remove("phoneLoginPin");
     if let Some(agent) = &link.agent {
+        for (name, value) in agent.found.shown() {
+            ringcx.entry(name).or_insert(value);
+        }
         ringcx.insert("agentId".to_owned(), json!(agent.id.agent.to_string()));
         ringcx.insert("ringcxUsername".to_owned(), json!(agent.username));
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::desired::DesiredAgent;
+use super::found::Found;
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, RightsDocId, RoleType, UserId};
 
 /// The accounts of one person.
@@ -40,6 +42,18 @@ pub struct AgentLink {
     pub wrote_external_id: bool,
     /// The RingCentral extension to which it is tied.
     pub rc_user_id: Option<RcUserId>,
+    /// What RingCX showed when the agent was imported, as far as the client has not changed it since.
+    #[serde(default, skip_serializing_if = "Found::is_empty")]
+    pub found: Found,
+}
+
+impl AgentLink {
+    /// RingCX has agreed to `wanted`: its fields are the client's now, except those that say what was found.
+    pub fn agreed(&mut self, wanted: &DesiredAgent) {
+        self.found.yield_to(&wanted.fields);
+        self.owned = wanted.owned(&self.owned);
+        self.owned.retain(|field| !self.found.fields.contains_key(field));
+    }
 }
 
 /// An agent and the group under which RingCX addresses it.

@@ -57,6 +57,14 @@ const FIELDS: &[(From, &str, Cleared)] = &[
 /// Fields that RingCentral maintains for agents whose `userManagedByRC` is true: RingCX refuses to change them.
 pub const MANAGED_BY_RINGCENTRAL: [&str; 4] = ["firstName", "lastName", "email", "username"];
 
+/// The attributes of the extension that stand for one field each, with that field.
+pub(super) fn extension_fields() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FIELDS.iter().filter_map(|(from, field, _)| match from {
+        From::RingCx(name) => Some((*name, *field)),
+        From::Core(_) => None,
+    })
+}
+
 /// What a person's resource says about the fields of the agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AgentFields {

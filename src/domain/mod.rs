@@ -6,8 +6,10 @@
 pub mod access;
 pub mod answer;
 pub mod desired;
+pub mod found;
 pub mod grant;
 mod ids;
+pub mod import;
 pub mod link;
 mod lookup;
 pub mod mapping;

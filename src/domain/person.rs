@@ -110,6 +110,22 @@ pub fn is_rewritten_login(sent: &str, seen: &str, account_id: &str) -> bool {
         && number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// The login name of which RingCX has made `seen`: without `+{accountId}_{number}`.
+pub fn original_login(seen: &str, account_id: &str) -> Option<String> {
+    let (local, domain) = seen.rsplit_once('@')?;
+    let (before, number) = local.rsplit_once(&format!("+{account_id}_"))?;
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| format!("{before}@{domain}"))
+}
+
+/// Whether a text has the form of an e-mail address: something, an at sign, something, and no blanks.
+pub fn is_address(text: &str) -> bool {
+    let blank = |letter: char| letter.is_whitespace() || letter.is_control();
+    text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(blank)
+    })
+}
+
 /// The elements of a multi-valued attribute.
 pub(super) fn elements<'a>(resource: &'a Resource, attribute: &str) -> impl Iterator<Item = &'a Value> {
     resource.get(attribute).and_then(Value::as_array).into_iter().flatten()

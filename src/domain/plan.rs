@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::desired::{Desired, DesiredAdmin, DesiredAgent};
+use super::found::read_only;
 use super::link::{AdminLink, AgentLink, Link};
 use super::mapping;
 use super::policy::{AgentDefaults, OnDelete, Policy, Rename};
-use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, AgentType, RightsDocId, RoleType, UserId};
+use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, RightsDocId, RoleType, UserId};
 
 /// What RingCX has of one person.
 #[derive(Clone, Debug, Default)]
@@ -222,7 +223,10 @@ fn plan_agent(desired: &Desired, observed: &Observed, around: &Circumstances<'_>
         },
         (Some(seen), None) => {
             if seen.agent.is_active() {
-                plan.steps.push(Step::DisableAgent(seen.id));
+                match read_only(&seen.agent) {
+                    Some(why) => plan.refused = Some(why),
+                    None => plan.steps.push(Step::DisableAgent(seen.id)),
+                }
             }
             if desired.deleted
                 && around.policy.on_delete == OnDelete::Delete
@@ -291,13 +295,16 @@ fn changed_fields(
     if let Some(id) = &wanted.external_agent_id {
         let theirs = seen.agent.external_agent_id().is_some_and(|it| !it.is_empty());
         // A value that the bridge did not write belongs to a workforce-management feed.
-        if !theirs || link.is_some_and(|link| link.wrote_external_id) {
+        let closed = link.is_some_and(|link| link.found.read_only.is_some());
+        if !closed && (!theirs || link.is_some_and(|link| link.wrote_external_id)) {
             target.insert("externalAgentId".to_owned(), json!(id));
         }
     }
     if seen.agent.user_managed_by_rc() {
         target.retain(|field, _| !mapping::MANAGED_BY_RINGCENTRAL.contains(&field.as_str()));
     }
+    // What the import has found and the client has not changed is no wish of the client's.
+    target.retain(|field, value| link.is_none_or(|link| !link.found.holds(field, value)));
     target.retain(|field, value| {
         let seen = raw.get(field);
         let assigned = mapping::assigned_id(field, value);
@@ -308,27 +315,13 @@ fn changed_fields(
 }
 
 /// Whether RingCX's value says the same: nothing and the empty text are one, numbers may come as text.
-fn same_value(seen: Option<&Value>, wanted: &Value) -> bool {
+pub(super) fn same_value(seen: Option<&Value>, wanted: &Value) -> bool {
     let plain = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     plain(seen.unwrap_or(&Value::Null)) == plain(wanted)
-}
-
-fn read_only(agent: &Agent) -> Option<String> {
-    let flag = |field: &str| agent.raw().get(field) == Some(&Value::Bool(true));
-    let why = if let AgentType::Other(kind) = agent.agent_type() {
-        format!("its agentType is {kind}")
-    } else if flag("multiAccountAgent") {
-        "it is an agent of several sub-accounts".to_owned()
-    } else if flag("transientAgent") {
-        "it is a transient agent".to_owned()
-    } else {
-        return None;
-    };
-    Some(format!("The RingCX agent is managed in another sub-account ({why}); change it there."))
 }
 
 fn plan_admin_additions(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {

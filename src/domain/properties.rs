@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::GroupId;
 use super::desired::{Desired, Directory, Standing, Terms, desired};
+use super::found::Found;
 use super::grant::{Membership, Pins, by_groups};
 use super::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
 use super::plan::{Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step, plan};
@@ -83,6 +84,7 @@ fn carry_out(steps: &[Step], wanted: &Desired, seen: &mut Observed, link: &mut L
                     owned: new.fields.keys().cloned().collect(),
                     wrote_external_id: false,
                     rc_user_id: None,
+                    found: Found::default(),
                 });
                 seen.agent =
                     Some(ObservedAgent { id: AgentId(7), group: new.group, agent: Agent::from_raw(raw) });

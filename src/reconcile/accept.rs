@@ -136,6 +136,10 @@ pub(super) fn change(
     now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
     let id = &loaded.person.id;
+    if loaded.person.imported && loaded.waiting.is_empty() {
+        // Whatever it says: a client has spoken of the person, and takes them over.
+        people::set_imported(tx, &tenant.id, id, false)?;
+    }
     let settled = !matches!(loaded.person.state, Provisioning::Error | Provisioning::Blocked);
     if user == base && loaded.waiting.is_empty() && settled {
         return Ok(Accepted::Now(id.clone()));
@@ -157,6 +161,8 @@ pub(super) fn change(
         check_names(user, &terms)?;
     }
     let wish = wish_of(tenant, known, user, &loaded.link, (&loaded.memberships, &loaded.pins));
+    let digests = digest::of(&wish, &loaded.link, &tenant.policy);
+    refuse_read_only(tenant, known, loaded, base, user, &digests)?;
     if let Some(trip) = breaker::stop(tx, tenant, loaded, base, Access::of(&wish, &loaded.link), now)? {
         let (kind, change) = written(change);
         return block(
@@ -167,7 +173,6 @@ pub(super) fn change(
             trip,
         );
     }
-    let digests = digest::of(&wish, &loaded.link, &tenant.policy);
     let switched_on = person::is_active(user) && !person::is_active(base);
     if switched_on {
         breaker::regained(tx, &tenant.id, loaded)?;
@@ -281,7 +286,7 @@ pub(super) fn base_of(loaded: &Loaded) -> Result<Resource, Error> {
     Ok(parse(body)?)
 }
 
-fn wish_of(
+pub(super) fn wish_of(
     tenant: &Tenant,
     known: &Known,
     user: &Resource,
@@ -297,6 +302,27 @@ fn wish_of(
         deleted: false,
     };
     desired::desired(&standing, &tenant.terms(known))
+}
+
+/// An agent that belongs to another sub-account's life cycle is not ours to change; what is only stored is. Somebody who must
+/// not work any more loses their administrator all the same: that is for the work on them to do.
+fn refuse_read_only(
+    tenant: &Tenant,
+    known: &Known,
+    loaded: &Loaded,
+    base: &Resource,
+    user: &Resource,
+    digests: &digest::Digests,
+) -> Result<(), Error> {
+    let why = loaded.link.agent.as_ref().and_then(|agent| agent.found.read_only.as_ref());
+    let Some(why) = why.filter(|_| person::is_active(user) || loaded.link.admin.is_none()) else {
+        return Ok(());
+    };
+    let before = wish_of(tenant, known, base, &loaded.link, (&loaded.memberships, &loaded.pins));
+    if digest::of(&before, &loaded.link, &tenant.policy).agent == digests.agent {
+        return Ok(());
+    }
+    Err(Error::Scim(scim::Error::mutability(why.clone())))
 }
 
 fn claim_external_id(

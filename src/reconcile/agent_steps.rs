@@ -7,6 +7,7 @@ use super::case::{Case, Entry};
 use super::password;
 use super::trouble::{Doing, Trouble};
 use crate::domain::desired::DesiredAgent;
+use crate::domain::found::Found;
 use crate::domain::link::{AgentGroupAgent, AgentLink};
 use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
 use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
@@ -83,6 +84,7 @@ impl Case<'_> {
             wrote_external_id: owned.contains("externalAgentId"),
             owned,
             rc_user_id,
+            found: Found::default(),
         });
         self.seen.agent = Some(ObservedAgent { id, group, agent: made.clone() });
         self.remember(inventory::Item::agent(made, group, self.clock.now()), entry, outcome).await

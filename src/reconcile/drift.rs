@@ -14,7 +14,7 @@ use super::{ContactError, Error, Reconciler, Tenant};
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{PersonId, TenantId};
-use crate::store::{self, facts, inventory, jobs, links, people};
+use crate::store::{self, facts, inventory, jobs, links, members, people};
 use crate::upstream::model::{Agent, AgentGroupId, AgentId};
 use crate::upstream::{self, Calls, Lane};
 
@@ -75,7 +75,7 @@ pub struct Drift {
 }
 
 /// Where agents were listed.
-type Listed = BTreeMap<i64, (AgentGroupId, Agent)>;
+pub(super) type Listed = BTreeMap<i64, (AgentGroupId, Agent)>;
 
 impl Reconciler {
     /// Compares every person, or one, with RingCX; changes nothing there.
@@ -135,6 +135,10 @@ impl Reconciler {
                 for (id, adopt) in &ids {
                     let Some(mut link) = links::get(tx, &of, id)? else { continue };
                     if let (Some(group), Some(agent)) = (adopt, &mut link.agent) {
+                        if agent.home == Some(agent.id.group) {
+                            agent.home = Some(*group);
+                        }
+                        members::show_home(tx, &of, id, group.0, now)?;
                         agent.id.group = *group;
                         links::save(tx, &of, id, &link, now)?;
                         continue;
@@ -153,7 +157,7 @@ impl Reconciler {
     }
 
     /// Every agent that a list shows, with its group; the inventory is brought up to date on the way.
-    async fn list(
+    pub(super) async fn list(
         &self,
         tenant: &Tenant,
         known: &Known,
@@ -302,10 +306,12 @@ fn listed_agent<'a>(loaded: &Loaded, listed: &'a Listed) -> Option<&'a (AgentGro
 fn compare(tenant: &Tenant, loaded: &Loaded, (group, agent): &(AgentGroupId, Agent)) -> Vec<Finding> {
     let Some(link) = &loaded.link.agent else { return Vec::new() };
     let mut found = Vec::new();
-    let repairs = tenant.policy.on_drift == OnDrift::Repair;
+    // Where an imported agent is was never the client's wish.
+    let ours = !loaded.person.imported;
+    let repairs = tenant.policy.on_drift == OnDrift::Repair && ours;
     if *group != link.id.group {
         let detail = format!("is in agent group {group} and was left in {}", link.id.group);
-        let adopt = (tenant.policy.on_drift == OnDrift::Adopt).then_some(*group);
+        let adopt = (tenant.policy.on_drift == OnDrift::Adopt || !ours).then_some(*group);
         found.push(Finding { adopt, ..finding(loaded, Kind::Moved, detail, repairs) });
     }
     match (link.enabled, agent.is_active()) {

@@ -209,6 +209,12 @@ impl Reconciler {
             .store
             .write(move |tx| {
                 let group = lock(tx, &of.id, &id, if_match.as_deref())?;
+                let changes = if group.imported {
+                    groups::set_imported(tx, &of.id, &id, false)?;
+                    first_write(&changes)
+                } else {
+                    changes.clone()
+                };
                 let base = parse(&group)?;
                 let body = rewrite(&base)?;
                 if body != base {
@@ -255,6 +261,17 @@ impl Reconciler {
     fn group_record(&self, id: &GroupId, by: &Actor, action: &str, detail: &Value) -> audit::Record {
         audit::Record::new(&self.ids.next(), self.clock.now(), by, action, detail).about_group(id)
     }
+}
+
+/// The first write of a client to an imported group adds to the members that the import found: whoever is not in the identity
+/// provider's list yet is not thrown out by it.
+fn first_write(changes: &[MemberChange]) -> Vec<MemberChange> {
+    let adds = |change: &MemberChange| match change {
+        MemberChange::Replace(wanted) => Some(MemberChange::Add(wanted.clone())),
+        MemberChange::RemoveAll => None,
+        other => Some(other.clone()),
+    };
+    changes.iter().filter_map(adds).collect()
 }
 
 /// Applies changes of membership in their order; only the difference is written.

@@ -17,6 +17,7 @@ use super::{Error, Reconciler, report};
 use crate::domain::access::Access;
 use crate::domain::answer::{Provisioning, stored_user};
 use crate::domain::desired::check_names;
+use crate::domain::link::Link;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::patch::{self, PatchOp};
 use crate::scim::{self, Resource, Rules, check, quirks, schema};
@@ -164,6 +165,7 @@ impl Reconciler {
                     }
                     return Ok(Accepted::Waits(id.clone(), waiting.seq));
                 }
+                people::set_imported(tx, &of.id, &id, false)?;
                 let linked = loaded.link.agent.is_some() || loaded.link.admin.is_some();
                 if !linked && loaded.waiting.is_empty() && loaded.unfinished.is_empty() {
                     report::bury(tx, &of.id, &id, now)?;
@@ -255,13 +257,13 @@ impl Reconciler {
                 if !loaded.blocked.is_empty() {
                     // The client writes to the person as it believes them to be.
                     let believed = breaker::as_wanted(&of, &base, &loaded);
-                    let wanted = apply(&of, &rules, &believed, &change)?;
+                    let wanted = apply(&of, &rules, &believed, &loaded.link, &change)?;
                     let has = |user| breaker::access(&of, &loaded, user);
                     if !has(&base).loses(has(&wanted)) {
                         breaker::countermand(tx, &of.id, &mut loaded, now)?;
                     }
                 }
-                let user = apply(&of, &rules, &base, &change)?;
+                let user = apply(&of, &rules, &base, &loaded.link, &change)?;
                 let accepted = accept::change(tx, &of, &known, &loaded, &base, &user, &change, &by, now)?;
                 if let Accepted::Blocked(_, trip) = &accepted {
                     audit::append(tx, &of.id, &told(&guard, trip, &id))?;
@@ -280,7 +282,7 @@ impl Reconciler {
     async fn draft(&self, tenant: &Arc<Tenant>, id: &PersonId, change: &Change) -> Result<Resource, Error> {
         let loaded = self.load(tenant, id).await?.filter(|it| it.person.deleted.is_none());
         let loaded = loaded.ok_or_else(|| accept::missing(id))?;
-        apply(tenant, &tenant.rules, &accept::base_of(&loaded)?, change)
+        apply(tenant, &tenant.rules, &accept::base_of(&loaded)?, &loaded.link, change)
     }
 
     /// What is known of the account, read again when `user` names something that is not.
@@ -301,8 +303,14 @@ fn without_pin(tenant: &Tenant, mut user: Resource) -> Resource {
     user
 }
 
-fn apply(tenant: &Tenant, rules: &Rules, base: &Resource, change: &Change) -> Result<Resource, Error> {
-    let user = match change {
+fn apply(
+    tenant: &Tenant,
+    rules: &Rules,
+    base: &Resource,
+    link: &Link,
+    change: &Change,
+) -> Result<Resource, Error> {
+    let mut user = match change {
         Change::Put(body) => check::replace(&schema::USER, base, body.clone(), rules)?,
         Change::Patch(op) => {
             let patched = patch::apply(&schema::USER, base, op, rules)?;
@@ -312,6 +320,9 @@ fn apply(tenant: &Tenant, rules: &Rules, base: &Resource, change: &Change) -> Re
             patched.resource
         }
     };
+    if let Some(agent) = &link.agent {
+        agent.found.drop_echo(base, &mut user);
+    }
     Ok(without_pin(tenant, user))
 }
 

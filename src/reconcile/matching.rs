@@ -1,5 +1,6 @@
 //! Which account that RingCX already has belongs to a new person.
 
+use crate::domain::found::Found;
 use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
 use crate::domain::mapping::ringcx_text;
 use crate::domain::person::{self, UserKeys, is_rewritten_login};
@@ -103,6 +104,7 @@ fn adopt_agent(
             owned: std::collections::BTreeSet::new(),
             wrote_external_id: false,
             rc_user_id: item.rc_user_id.map(RcUserId),
+            found: Found::default(),
         })),
         [item] => Err(undecided(&format!("RingCX agent {} has this user name and is switched off", item.id))),
         several => Err(undecided(&format!("RingCX agents {} could all be this person", ids(several)))),

@@ -23,6 +23,7 @@ mod group_work;
 mod groups;
 mod guard;
 mod hold;
+pub mod import;
 mod intent;
 mod matching;
 mod password;

@@ -52,10 +52,8 @@ impl Reconciler {
         if unchanged {
             return Ok(());
         }
-        let tenant = tenant.id.clone();
-        let id = loaded.person.id.clone();
+        let (tenant, id, now) = (tenant.id.clone(), loaded.person.id.clone(), self.clock.now());
         let was_deleted = loaded.person.deleted.is_some();
-        let now = self.clock.now();
         // Where a guard keeps a part of a deleted person, they are there, and switched off.
         let mut user = done.user;
         if done.deleted {
@@ -64,6 +62,7 @@ impl Reconciler {
         let (body, refusal) = (user.to_json(), kept.as_ref().map(refusal));
         let action = if kept.is_some() { "kept" } else { "settled" };
         let records = self.settled_records(loaded, done.taken, action, state);
+        let before = loaded.link.clone();
         self.store
             .write(move |tx| {
                 links::save(tx, &tenant, &id, &done.link, now)?;
@@ -95,6 +94,7 @@ impl Reconciler {
                     suspended,
                 };
                 people::confirm(tx, &tenant, &id, &shown, now)?;
+                follow_agent(tx, &tenant, &id, (&before, &done.link), now)?;
                 release_names(tx, &tenant, &id, &user)
             })
             .await
@@ -258,6 +258,21 @@ pub(super) fn or_blocked(
     match loss.and_then(|it| it.block.as_ref()) {
         Some(block) => (Provisioning::Blocked, Some(breaker::sentence(block))),
         None => (state, notes),
+    }
+}
+
+/// An imported group shows whose agents are in its agent group: somebody who has come to another one is shown there.
+fn follow_agent(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &PersonId,
+    (before, after): (&Link, &Link),
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    let group_of = |link: &Link| link.agent.as_ref().map(|agent| agent.id.group);
+    match group_of(after) {
+        Some(group) if group_of(before) != Some(group) => members::show_home(tx, tenant, id, group.0, now),
+        _ => Ok(()),
     }
 }
 

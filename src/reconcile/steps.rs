@@ -65,7 +65,14 @@ impl Case<'_> {
             settled.suspended |= suspended;
             settled.held |= held;
             if let Some(why) = refused {
-                return Err(Trouble::Refused(scim::Error::mutability(why)));
+                let why = scim::Error::mutability(why);
+                if desired.active || self.link.admin.is_none() || !scope.agent {
+                    return Err(Trouble::Refused(why));
+                }
+                // Whoever leaves loses what is ours to take, under the guards, whatever becomes of the agent.
+                settled.kept = Some(why);
+                scope.agent = false;
+                continue;
             }
             if self.tenant.policy.mode == Mode::DryRun {
                 return Ok(self.only_planned(&steps, desired, settled, fault.as_deref()));

@@ -186,7 +186,7 @@ impl Reconciler {
             admin: looked || digests.admin != case.link.admin_applied,
         };
         let first = taken.first().is_some_and(|it| it.kind == Kind::Create);
-        let switched_on = person::is_active(&user) && !person::is_active(&before);
+        let switched_on = switches_on(&before, &user, loaded.person.suspended);
         let switch_on = switched_on || first || tenant.policy.drift_policy == DriftPolicy::IdpWins;
         let settled = if scope.agent || scope.admin {
             Some(case.bring_in_line(&desired, scope, switch_on).await?)
@@ -260,7 +260,7 @@ impl Case<'_> {
         }
         let wanted = desired.agent.as_ref().filter(|_| desired.active);
         if let (Some(link), Some(wanted)) = (&mut self.link.agent, wanted) {
-            link.owned = wanted.owned(&link.owned);
+            link.agreed(wanted);
         }
         // What a guard kept is looked at again each time.
         if settled.is_some_and(|it| it.kept.is_some()) {
@@ -271,6 +271,13 @@ impl Case<'_> {
         self.link.agent_applied = digests.agent;
         self.link.admin_applied = digests.admin;
     }
+}
+
+/// Whether the client has switched the person on again. Who is off because they were found so was switched off by somebody in
+/// RingCX, and the client that learns of them does not end that.
+fn switches_on(before: &Resource, user: &Resource, suspended: bool) -> bool {
+    let found_off = suspended && !person::is_active(before);
+    person::is_active(user) && !person::is_active(before) && !found_off
 }
 
 /// What the person ought to have.

@@ -23,6 +23,8 @@ pub struct Group {
     pub agent_group: Option<i64>,
     /// The name that a mapping matched first, kept over renames.
     pub pinned_name: Option<String>,
+    /// Whether the import made it and no client has written to it since.
+    pub imported: bool,
 }
 
 /// What is written of a new group.
@@ -37,7 +39,8 @@ pub struct NewGroup<'a> {
 }
 
 /// The columns of a group, in the order in which [`read`] takes them.
-pub(super) const COLUMNS: &str = "id, body, version, created_at, modified_at, agent_group_id, pinned_name";
+pub(super) const COLUMNS: &str =
+    "id, body, version, created_at, modified_at, agent_group_id, pinned_name, imported";
 
 /// The group of a row of [`COLUMNS`].
 pub(super) fn read(row: &Row<'_>) -> Result<Group, Error> {
@@ -49,6 +52,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Group, Error> {
         modified: row.time(4)?,
         agent_group: row.opt_int(5)?,
         pinned_name: row.opt_text(6)?,
+        imported: row.flag(7)?,
     })
 }
 
@@ -144,6 +148,33 @@ pub fn link(
         &[tenant.into(), id.into(), agent_group.into(), ours.into()],
     )
     .map(drop)
+}
+
+/// The group that is linked to an agent group.
+pub fn by_agent_group(tx: &mut Tx<'_>, tenant: &TenantId, agent_group: i64) -> Result<Option<Group>, Error> {
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM groups WHERE tenant = $1 AND agent_group_id = $2 AND deleted_at IS NULL ORDER BY id LIMIT 1",
+    ]
+    .concat();
+    tx.one(&sql, &[tenant.into(), agent_group.into()], read)
+}
+
+/// Says whether the group is the import's, or a client's from now on.
+pub fn set_imported(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId, imported: bool) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE groups SET imported = $3 WHERE tenant = $1 AND id = $2",
+        &[tenant.into(), id.into(), imported.into()],
+    )
+    .map(drop)
+}
+
+/// Takes a group out for good, as if it had never been here. Members and names are taken out by the caller.
+pub fn erase(tx: &mut Tx<'_>, tenant: &TenantId, id: &GroupId) -> Result<(), Error> {
+    let was_there = get(tx, tenant, id)?.is_some();
+    tx.exec("DELETE FROM groups WHERE tenant = $1 AND id = $2", &[tenant.into(), id.into()])?;
+    if was_there { super::search::count(tx, tenant, super::search::GROUPS, -1) } else { Ok(()) }
 }
 
 /// Makes a tombstone: the id stays taken for ever.

@@ -1,5 +1,7 @@
 //! What RingCX had when it was last read: linking asks this, never one list per create.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{Error, Row, Tx, Val};
@@ -133,6 +135,32 @@ pub fn refresh(tx: &mut Tx<'_>, tenant: &TenantId, item: &Item) -> Result<(), Er
         item.external_id = item.external_id.or(before.external_id);
     }
     put(tx, tenant, &item)
+}
+
+/// Keeps what was read of an agent under its own path: the fields that an import shows, as JSON, and when.
+pub fn keep_detail(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    agent: i64,
+    detail: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE inventory SET detail = $4, detail_at = $5 WHERE tenant = $1 AND kind = $2 AND upstream_id = $3",
+        &[tenant.into(), Kind::Agent.as_str().into(), agent.into(), detail.into(), now.into()],
+    )
+    .map(drop)
+}
+
+/// What was read of agents under their own paths since `since`.
+pub fn details(tx: &mut Tx<'_>, tenant: &TenantId, since: Timestamp) -> Result<BTreeMap<i64, String>, Error> {
+    let found = tx.all(
+        "SELECT upstream_id, detail FROM inventory
+         WHERE tenant = $1 AND kind = $2 AND detail IS NOT NULL AND detail_at >= $3",
+        &[tenant.into(), Kind::Agent.as_str().into(), since.into()],
+        |row| Ok((row.int(0)?, row.text(1)?)),
+    )?;
+    Ok(found.into_iter().collect())
 }
 
 /// Takes out an account that is gone.

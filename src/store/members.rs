@@ -30,7 +30,7 @@ pub struct InGroup {
     pub agent_group_id: Option<i64>,
 }
 
-/// Adds members and names those who were not in before.
+/// Adds members and names those who were not in before, or were in by the import alone.
 pub fn add(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
@@ -42,7 +42,7 @@ pub fn add(
     for member in members {
         let changed = tx.exec(
             "INSERT INTO members (tenant, group_id, member_id, kind, display, added_at) VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (tenant, group_id, member_id) DO UPDATE SET imported = FALSE WHERE members.imported",
             &[
                 tenant.into(),
                 group.into(),
@@ -133,12 +133,73 @@ pub fn groups_of_person(
     )
 }
 
-/// The groups of a person as grants see them, in order.
+/// Shows a person as a member of the imported group of their agent group, and of no other imported one.
+///
+/// Such a membership says where the agent is; it gives nothing. Groups that a client has taken over are left alone.
+pub fn show_home(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    agent_group: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let home = super::groups::by_agent_group(tx, tenant, agent_group)?.filter(|group| group.imported);
+    leave_homes_but(tx, tenant, person, home.as_ref().map(|group| &group.id), now)?;
+    let Some(home) = home else { return Ok(()) };
+    let added = tx.exec(
+        "INSERT INTO members (tenant, group_id, member_id, kind, added_at, imported) VALUES ($1, $2, $3, $4, $5, TRUE)
+         ON CONFLICT DO NOTHING",
+        &[tenant.into(), (&home.id).into(), person.into(), "user".into(), now.into()],
+    )?;
+    if added == 1 { super::groups::touch(tx, tenant, &home.id, now) } else { Ok(()) }
+}
+
+/// Takes a person out of the imported groups in which nothing but the import has put them.
+pub fn leave_homes(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    leave_homes_but(tx, tenant, person, None, now)
+}
+
+fn leave_homes_but(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    keep: Option<&GroupId>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let shown = tx.all(
+        "SELECT m.group_id FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
+         WHERE m.tenant = $1 AND m.member_id = $2 AND m.imported AND g.imported",
+        &[tenant.into(), person.into()],
+        |row| Ok(GroupId::from(row.text(0)?)),
+    )?;
+    for group in shown.iter().filter(|group| keep != Some(*group)) {
+        remove(tx, tenant, group, &[person.as_str().to_owned()])?;
+        super::groups::touch(tx, tenant, group, now)?;
+    }
+    Ok(())
+}
+
+/// Whether a client has named the person as a member of a group.
+pub fn is_named(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<bool, Error> {
+    let found = tx.one(
+        "SELECT 1 FROM members WHERE tenant = $1 AND member_id = $2 AND NOT imported LIMIT 1",
+        &[tenant.into(), person.into()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// The groups of a person as grants see them, in order: those that a client has named them in.
 pub fn groups_of(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<InGroup>, Error> {
     tx.all(
         "SELECT g.id, COALESCE(g.pinned_name, g.display_name), g.external_id, g.agent_group_id
          FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
-         WHERE m.tenant = $1 AND m.member_id = $2 ORDER BY g.id",
+         WHERE m.tenant = $1 AND m.member_id = $2 AND NOT m.imported ORDER BY g.id",
         &[tenant.into(), person.into()],
         |row| {
             Ok(InGroup {

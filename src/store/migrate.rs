@@ -3,7 +3,7 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
     (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
     (3, "0003_parked", include_str!("../../migrations/0003_parked.sql")),
@@ -13,6 +13,7 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
     (7, "0007_losses", include_str!("../../migrations/0007_losses.sql")),
     (8, "0008_planned", include_str!("../../migrations/0008_planned.sql")),
     (9, "0009_privilege_pins", include_str!("../../migrations/0009_privilege_pins.sql")),
+    (10, "0010_import", include_str!("../../migrations/0010_import.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

@@ -10,6 +10,7 @@ pub mod budgets;
 pub mod facts;
 pub mod groups;
 pub mod holds;
+pub mod imports;
 pub mod inventory;
 pub mod jobs;
 pub mod journal;

@@ -30,6 +30,8 @@ pub struct Person {
     pub suspended: bool,
     /// When the person was deleted.
     pub deleted: Option<Timestamp>,
+    /// Whether the import made the person and no client has written to it since.
+    pub imported: bool,
 }
 
 /// What is written of a person.
@@ -60,7 +62,7 @@ pub enum Standing {
 
 /// The columns of a person, in the order in which [`read`] takes them.
 pub(super) const COLUMNS: &str =
-    "id, body, answer, version, created_at, modified_at, state, last_error, suspended, deleted_at";
+    "id, body, answer, version, created_at, modified_at, state, last_error, suspended, deleted_at, imported";
 
 /// The person of a row of [`COLUMNS`].
 pub(super) fn read(row: &Row<'_>) -> Result<Person, Error> {
@@ -77,6 +79,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Person, Error> {
         last_error: row.opt_text(7)?,
         suspended: row.flag(8)?,
         deleted: row.opt_time(9)?,
+        imported: row.flag(10)?,
     })
 }
 
@@ -177,6 +180,23 @@ pub fn show(
         &[tenant.into(), id.into(), answer.into(), state.as_str().into(), last_error.into(), now.into()],
     )
     .map(drop)
+}
+
+/// Says whether the person is the import's, or a client's from now on.
+pub fn set_imported(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, imported: bool) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE people SET imported = $3 WHERE tenant = $1 AND id = $2",
+        &[tenant.into(), id.into(), imported.into()],
+    )
+    .map(drop)
+}
+
+/// Takes a person out for good, as if they had never been here. What they had in other tables is taken out by the caller.
+pub fn erase(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<(), Error> {
+    let was_there = get(tx, tenant, id)?.is_some();
+    tx.exec("DELETE FROM person_emails WHERE tenant = $1 AND person_id = $2", &[tenant.into(), id.into()])?;
+    tx.exec("DELETE FROM people WHERE tenant = $1 AND id = $2", &[tenant.into(), id.into()])?;
+    if was_there { super::search::count(tx, tenant, super::search::PEOPLE, -1) } else { Ok(()) }
 }
 
 /// Makes a tombstone: the id stays taken for ever.

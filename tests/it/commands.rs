@@ -108,7 +108,10 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         (vec!["sandbox", "--profile", "kind"], vec!["friendly", "hostile", "spec"]),
         (vec!["simulator", "--set", "put_mode=both"], vec!["put_mode", "merge"]),
         (vec!["check"], vec!["store.url"]),
-        (vec!["import"], vec!["not in this version"]),
+        (vec!["import"], vec!["store.url"]),
+        (vec!["import", "--decide", "agent:x=skip"], vec!["agent:x", "agent:ID"]),
+        (vec!["import", "--decide", "7=perhaps"], vec!["perhaps", "skip"]),
+        (vec!["import", "--all"], vec!["--undo"]),
         (vec!["audit", "verify"], vec!["store.url"]),
         (
             vec!["audit", "export", "--config", &good, "--since", "yesterday"],

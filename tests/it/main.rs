@@ -30,6 +30,7 @@ mod grants;
 mod guard;
 mod hostile;
 mod http;
+mod import;
 mod life;
 mod membership;
 mod oauth;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod engine;
+mod imports;
 mod order;
 mod search;
 mod tables;

@@ -103,7 +103,7 @@ pub(crate) struct TestBridge {
     /// Whether work may go on after its request was answered.
     impatient: bool,
     shutdown: CancellationToken,
-    _simulator: Simulator,
+    simulator: Simulator,
 }
 
 impl TestBridge {
@@ -165,7 +165,7 @@ impl TestBridge {
             ended: AtomicUsize::new(0),
             impatient: setup.settle < Duration::from_secs(5),
             shutdown,
-            _simulator: simulator,
+            simulator,
         }
     }
 
@@ -248,6 +248,11 @@ impl TestBridge {
         };
         self.store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
         secret.expose_secret().to_owned()
+    }
+
+    /// Where the simulator listens.
+    pub(crate) fn upstream_url(&self) -> String {
+        self.simulator.url()
     }
 
     /// Takes no more connections; running requests end.

@@ -1,0 +1,215 @@
+//! Takes runs of the import back: what only they have made goes for good, what a client has taken over stays.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{ImportError, Reconciler};
+use crate::domain::answer::stored_user;
+use crate::domain::person::user_keys;
+use crate::domain::{Actor, GroupId, PersonId, TenantId};
+use crate::store::imports::{self, Item, Kind};
+use crate::store::{self, Tx, audit, groups, links, members, people, pins};
+
+use super::super::accept::wish_of;
+use super::super::report;
+use super::super::tenant::{Known, Tenant};
+use super::super::work::{memberships, parse};
+
+/// Something that was not taken back.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Kept {
+    /// `person` or `group`.
+    pub kind: &'static str,
+    /// Its SCIM id.
+    pub id: String,
+    /// One sentence.
+    pub why: String,
+}
+
+/// What was taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Undone {
+    /// Runs that were looked at.
+    pub runs: usize,
+    /// People who are gone.
+    pub people: usize,
+    /// Groups that are gone.
+    pub groups: usize,
+    /// Accounts that were taken from people who stay.
+    pub unlinked: usize,
+    /// What a client has taken over.
+    pub kept: Vec<Kept>,
+}
+
+/// What came of one item.
+enum Came {
+    Gone,
+    Unlinked,
+    Missing,
+    Kept(String),
+}
+
+impl Reconciler {
+    /// Takes back the last run, or all of them; `force` takes along what a client has taken over. RingCX is not asked.
+    ///
+    /// # Errors
+    /// When a run is at it, or the store is in trouble; what was taken back until then stays so.
+    pub async fn undo_import(
+        &self,
+        tenant: &TenantId,
+        all: bool,
+        force: bool,
+        by: &Actor,
+    ) -> Result<Undone, ImportError> {
+        let tenant = self.imported_tenant(tenant)?;
+        self.hold_import(&tenant.id).await?;
+        let of = tenant.id.clone();
+        let mut runs = self.store.read(move |tx| imports::runs(tx, &of)).await?;
+        if !all {
+            runs.truncate(1);
+        }
+        let mut undone = Undone { runs: runs.len(), ..Undone::default() };
+        for run in runs {
+            let of = (tenant.id.clone(), run.clone());
+            let items = self.store.read_long(move |tx| imports::items(tx, &of.0, &of.1)).await?;
+            for item in items {
+                self.hold_import(&tenant.id).await?;
+                let came = self.undo_one(&tenant, by, &item, force).await?;
+                match (came, item.kind) {
+                    (Came::Gone, Kind::Group) => undone.groups += 1,
+                    (Came::Gone, _) => undone.people += 1,
+                    (Came::Unlinked, _) => undone.unlinked += 1,
+                    (Came::Missing, _) => {}
+                    (Came::Kept(why), kind) => {
+                        let kind = if kind == Kind::Group { "group" } else { "person" };
+                        undone.kept.push(Kept { kind, id: item.id, why });
+                    }
+                }
+            }
+            let of = (tenant.id.clone(), run);
+            self.store.write(move |tx| imports::end(tx, &of.0, &of.1)).await?;
+        }
+        self.release_import(&tenant.id).await?;
+        Ok(undone)
+    }
+
+    async fn undo_one(
+        &self,
+        tenant: &Arc<Tenant>,
+        by: &Actor,
+        item: &Item,
+        force: bool,
+    ) -> Result<Came, store::Error> {
+        let now = self.clock.now();
+        let record = audit::Record::new(&self.ids.next(), now, by, "undo_import", &json!({"force": force}));
+        let record = match item.kind {
+            Kind::Group => record.about_group(&GroupId::from(item.id.as_str())),
+            _ => record.about(&PersonId::from(item.id.as_str())),
+        };
+        let (of, item) = (Arc::clone(tenant), item.clone());
+        let known = tenant.known().unwrap_or_default();
+        self.store
+            .write(move |tx| {
+                let came = match item.kind {
+                    Kind::Person => undo_person(tx, &of, &item, force, now)?,
+                    Kind::Group => undo_group(tx, &of, &item, force, now)?,
+                    Kind::Agent | Kind::Admin => unlink(tx, &of, &known, &item, force, now)?,
+                };
+                if !matches!(came, Came::Kept(_)) {
+                    imports::forget(tx, &of.id, &item)?;
+                }
+                if matches!(came, Came::Gone | Came::Unlinked) {
+                    audit::append(tx, &of.id, &record)?;
+                }
+                Ok(came)
+            })
+            .await
+    }
+}
+
+fn undo_person(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    item: &Item,
+    force: bool,
+    now: jiff::Timestamp,
+) -> Result<Came, store::Error> {
+    let id = PersonId::from(item.id.as_str());
+    let Some(person) = people::lock(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+    if imports::is_busy(tx, &tenant.id, &id)? {
+        return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
+    }
+    if !force && !person.imported {
+        return Ok(Came::Kept("the identity provider has written to it since".to_owned()));
+    }
+    if !force && members::is_named(tx, &tenant.id, &id)? {
+        return Ok(Came::Kept("the identity provider has put it into a group".to_owned()));
+    }
+    imports::erase_person(tx, &tenant.id, &id, now)?;
+    Ok(Came::Gone)
+}
+
+fn undo_group(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    item: &Item,
+    force: bool,
+    now: jiff::Timestamp,
+) -> Result<Came, store::Error> {
+    let id = GroupId::from(item.id.as_str());
+    let Some(group) = groups::lock(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+    if !force && !group.imported {
+        return Ok(Came::Kept("the identity provider has written to it since".to_owned()));
+    }
+    imports::erase_group(tx, &tenant.id, &id, now)?;
+    Ok(Came::Gone)
+}
+
+/// Takes an account from somebody who was here before the import.
+fn unlink(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    known: &Known,
+    item: &Item,
+    force: bool,
+    now: jiff::Timestamp,
+) -> Result<Came, store::Error> {
+    let id = PersonId::from(item.id.as_str());
+    let Some(found) = people::lock(tx, &tenant.id, &id)?.filter(|it| it.deleted.is_none()) else {
+        return Ok(Came::Missing);
+    };
+    if imports::is_busy(tx, &tenant.id, &id)? {
+        return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
+    }
+    if !force && found.version != item.version {
+        return Ok(Came::Kept("the identity provider has written to it since it was linked".to_owned()));
+    }
+    let Some(mut link) = links::get(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+    if item.kind == Kind::Agent {
+        link.agent = None;
+        link.agent_applied = None;
+    } else {
+        link.admin = None;
+        link.admin_applied = None;
+    }
+    let user = parse(&found.body)?;
+    let groups = (memberships(tx, &tenant.id, &id)?, pins::all(tx, &tenant.id)?);
+    let wish = wish_of(tenant, known, &user, &link, (&groups.0, &groups.1));
+    let state = report::state_of(&wish, &link, false);
+    let shown = people::Shown {
+        body: &found.body,
+        answer: &stored_user(&id, &user, &link, state, None),
+        keys: &user_keys(&user),
+        state,
+        last_error: None,
+        suspended: false,
+    };
+    people::confirm(tx, &tenant.id, &id, &shown, now)?;
+    imports::follow(tx, &tenant.id, &id, found.version, found.version + 1)?;
+    links::save(tx, &tenant.id, &id, &link, now)?;
+    if item.kind == Kind::Agent {
+        members::leave_homes(tx, &tenant.id, &id, now)?;
+    }
+    Ok(Came::Unlinked)
+}
