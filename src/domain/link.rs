@@ -1,10 +1,11 @@
 //! What ties a person to accounts in RingCX, and what the bridge remembers of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::desired::DesiredAgent;
+use super::desired::{Desired, DesiredAgent};
 use super::found::Found;
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, RightsDocId, RoleType, UserId};
 
@@ -23,6 +24,24 @@ pub struct Link {
     pub admin_applied: Option<String>,
 }
 
+impl Link {
+    /// RingCX agrees with `desired`: nothing is left to be given back.
+    pub fn confirm(&mut self, desired: &Desired) {
+        if let Some(link) = &mut self.agent {
+            link.former.clear();
+            if let Some(wanted) = desired.agent.as_ref().filter(|_| desired.active) {
+                link.agreed(wanted);
+            }
+        }
+        if let Some(link) = &mut self.admin {
+            let former = std::mem::take(&mut link.former);
+            let wanted =
+                |field: &String| desired.admin.as_ref().is_some_and(|it| it.fields.contains_key(field));
+            link.owned.retain(|field| !former.contains_key(field) || wanted(field));
+        }
+    }
+}
+
 /// The agent of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentLink {
@@ -38,6 +57,9 @@ pub struct AgentLink {
     pub enabled: bool,
     /// The fields that the client has set through us.
     pub owned: BTreeSet<String>,
+    /// What RingCX held in fields that a write now under way sets for the first time: a refusal gives it back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, Value>,
     /// Whether its `externalAgentId` is of our writing.
     pub wrote_external_id: bool,
     /// The RingCentral extension to which it is tied.
@@ -49,7 +71,7 @@ pub struct AgentLink {
 
 impl AgentLink {
     /// RingCX has agreed to `wanted`: its fields are the client's now, except those that say what was found.
-    pub fn agreed(&mut self, wanted: &DesiredAgent) {
+    fn agreed(&mut self, wanted: &DesiredAgent) {
         self.found.yield_to(&wanted.fields);
         self.owned = wanted.owned(&self.owned);
         self.owned.retain(|field| !self.found.fields.contains_key(field));
@@ -82,6 +104,9 @@ pub struct AdminLink {
     pub enabled: bool,
     /// The fields that the client has set through us.
     pub owned: BTreeSet<String>,
+    /// What RingCX held in fields that a write now under way sets for the first time: a refusal gives it back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, Value>,
     /// The roles that the bridge gave: only these are ever taken away.
     pub granted_roles: BTreeSet<RoleType>,
     /// The rights documents that the bridge gave: only these are ever taken away.
@@ -103,10 +128,25 @@ impl AdminLink {
             ours: false,
             enabled: true,
             owned: BTreeSet::new(),
+            former: BTreeMap::new(),
             granted_roles: BTreeSet::new(),
             granted_docs: BTreeSet::new(),
             unproven: false,
             owes_reset_mail: false,
+        }
+    }
+}
+
+/// Remembers, before a call is made, that the fields in `changes` are set by it, and what `seen` has in those that were not ours.
+pub fn about_to_set(
+    owned: &mut BTreeSet<String>,
+    former: &mut BTreeMap<String, Value>,
+    seen: &Map<String, Value>,
+    changes: &BTreeMap<String, Value>,
+) {
+    for field in changes.keys() {
+        if owned.insert(field.clone()) {
+            former.insert(field.clone(), seen.get(field).cloned().unwrap_or(Value::Null));
         }
     }
 }

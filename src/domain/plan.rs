@@ -81,7 +81,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether it takes access away; such steps stand before all others.
+    /// Whether it takes access away; such steps stand before all others, and do not wait for one another.
     pub fn takes(&self) -> bool {
         match self {
             Self::DisableAdmin(_)
@@ -172,11 +172,19 @@ pub struct Scope {
     pub admin: bool,
 }
 
-/// The steps that take `observed` to `desired`.
+/// The steps that take `observed` to `desired`: off first, then powers taken, then deletions, and only then additions.
 pub fn plan(desired: &Desired, observed: &Observed, around: &Circumstances<'_>) -> Plan {
     let mut plan = Plan::default();
-    if around.scope.admin {
-        plan_admin_removals(desired, observed, around, &mut plan);
+    let admin = observed.admin.as_ref().zip(around.link.admin.as_ref()).filter(|_| around.scope.admin);
+    let agent = observed.agent.as_ref().filter(|_| around.scope.agent);
+    plan_switching_off(desired, admin, agent, &mut plan);
+    if let Some((seen, link)) = admin {
+        plan_revocations(desired, seen, link, &mut plan);
+    }
+    if desired.deleted && around.policy.on_delete == OnDelete::Delete {
+        let ours = around.link.agent.as_ref().is_some_and(|link| link.ours);
+        plan.steps.extend(admin.filter(|(_, link)| link.ours).map(|(seen, _)| Step::DeleteAdmin(seen.id)));
+        plan.steps.extend(agent.filter(|_| ours).map(|seen| Step::DeleteAgent(seen.id)));
     }
     if around.scope.agent {
         plan_agent(desired, observed, around, &mut plan);
@@ -187,12 +195,33 @@ pub fn plan(desired: &Desired, observed: &Observed, around: &Circumstances<'_>) 
     plan
 }
 
-fn plan_admin_removals(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
-    let (Some(seen), Some(link)) = (&observed.admin, &around.link.admin) else { return };
-    let wanted = desired.admin.as_ref();
-    if wanted.is_none_or(|_| !desired.active) && seen.admin.enabled() && (link.ours || !desired.active) {
+/// The administrator first, who has more power; whoever is off cannot use what is taken afterwards.
+fn plan_switching_off(
+    desired: &Desired,
+    admin: Option<(&ObservedAdmin, &AdminLink)>,
+    agent: Option<&ObservedAgent>,
+    plan: &mut Plan,
+) {
+    if let Some((seen, link)) = admin
+        && (desired.admin.is_none() || !desired.active)
+        && seen.admin.enabled()
+        && (link.ours || !desired.active)
+    {
         plan.steps.push(Step::DisableAdmin(seen.id));
     }
+    if let Some(seen) = agent
+        && (desired.agent.is_none() || !desired.active)
+        && seen.agent.is_active()
+    {
+        match read_only(&seen.agent) {
+            Some(why) => plan.refused = Some(why),
+            None => plan.steps.push(Step::DisableAgent(seen.id)),
+        }
+    }
+}
+
+fn plan_revocations(desired: &Desired, seen: &ObservedAdmin, link: &AdminLink, plan: &mut Plan) {
+    let wanted = desired.admin.as_ref();
     let keep_roles = wanted.map(|it| &it.roles);
     for role in link.granted_roles.intersection(&seen.roles) {
         if keep_roles.is_none_or(|keep| !keep.contains(role)) {
@@ -205,37 +234,17 @@ fn plan_admin_removals(desired: &Desired, observed: &Observed, around: &Circumst
             plan.steps.push(Step::RevokeRightsDoc(seen.id, *doc));
         }
     }
-    if desired.deleted && around.policy.on_delete == OnDelete::Delete && link.ours {
-        plan.steps.push(Step::DeleteAdmin(seen.id));
-    }
 }
 
 fn plan_agent(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
     let link = around.link.agent.as_ref();
-    let wanted = desired.agent.as_ref().filter(|_| desired.active);
-    match (&observed.agent, wanted) {
-        (None, None) => {}
+    let Some(wanted) = desired.agent.as_ref().filter(|_| desired.active) else { return };
+    match (&observed.agent, wanted.group) {
         // An account that is linked but was not seen is never made a second time.
-        (None, Some(_)) if link.is_some() => {}
-        (None, Some(wanted)) => match wanted.group {
-            Some(group) => plan.steps.push(Step::CreateAgent(new_agent(group, wanted, around))),
-            None => plan.held = true,
-        },
-        (Some(seen), None) => {
-            if seen.agent.is_active() {
-                match read_only(&seen.agent) {
-                    Some(why) => plan.refused = Some(why),
-                    None => plan.steps.push(Step::DisableAgent(seen.id)),
-                }
-            }
-            if desired.deleted
-                && around.policy.on_delete == OnDelete::Delete
-                && link.is_some_and(|link| link.ours)
-            {
-                plan.steps.push(Step::DeleteAgent(seen.id));
-            }
-        }
-        (Some(seen), Some(wanted)) => update_agent(seen, wanted, link, around, plan),
+        (None, _) if link.is_some() => {}
+        (None, Some(group)) => plan.steps.push(Step::CreateAgent(new_agent(group, wanted, around))),
+        (None, None) => plan.held = true,
+        (Some(seen), _) => update_agent(seen, wanted, link, around, plan),
     }
 }
 
@@ -282,10 +291,10 @@ fn changed_fields(
 ) -> BTreeMap<String, Value> {
     let raw = seen.agent.raw();
     let mut target = wanted.fields.clone();
-    let owned = link.map(|link| link.owned.clone()).unwrap_or_default();
     let withdrawn = |field: &&String| !wanted.fields.contains_key(*field) && !wanted.kept.contains(*field);
-    for field in owned.iter().filter(withdrawn) {
-        if let Some(value) = mapping::cleared_value(field, around.agent_defaults) {
+    for field in link.into_iter().flat_map(|link| &link.owned).filter(withdrawn) {
+        let former = link.and_then(|link| link.former.get(field)).cloned();
+        if let Some(value) = former.or_else(|| mapping::cleared_value(field, around.agent_defaults)) {
             target.insert(field.clone(), value);
         }
     }
@@ -364,7 +373,7 @@ fn admin_changes(
     let raw = seen.admin.raw();
     let mut target = wanted.fields.clone();
     for field in link.owned.iter().filter(|field| !wanted.fields.contains_key(*field)) {
-        target.insert(field.clone(), json!(""));
+        target.insert(field.clone(), link.former.get(field).cloned().unwrap_or_else(|| json!("")));
     }
     if policy.admin_rename_policy == Rename::Follow {
         target.insert("userName".to_owned(), json!(wanted.user_name));

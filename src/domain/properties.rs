@@ -82,6 +82,7 @@ fn carry_out(steps: &[Step], wanted: &Desired, seen: &mut Observed, link: &mut L
                     home: None,
                     enabled: true,
                     owned: new.fields.keys().cloned().collect(),
+                    former: std::collections::BTreeMap::new(),
                     wrote_external_id: false,
                     rc_user_id: None,
                     found: Found::default(),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::case::{Case, Entry};
 use super::trouble::{Doing, Trouble};
-use crate::domain::link::AdminLink;
+use crate::domain::link::{AdminLink, about_to_set};
 use crate::domain::plan::{NewAdmin, ObservedAdmin};
 use crate::store::inventory;
 use crate::upstream::model::{Admin, RoleType, UserId};
@@ -146,11 +146,11 @@ impl Case<'_> {
         } else {
             self.look_at_admin(seen.id).await?
         };
-        self.put_admin(&base, changes).await?;
         if let Some(link) = &mut self.link.admin {
-            link.owned.extend(changes.keys().cloned());
+            about_to_set(&mut link.owned, &mut link.former, base.raw(), changes);
         }
-        self.save_link().await
+        self.save_link().await?;
+        self.put_admin(&base, changes).await
     }
 
     /// Deletes an administrator of our making, never with what it created.

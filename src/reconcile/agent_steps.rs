@@ -8,7 +8,7 @@ use super::password;
 use super::trouble::{Doing, Trouble};
 use crate::domain::desired::DesiredAgent;
 use crate::domain::found::Found;
-use crate::domain::link::{AgentGroupAgent, AgentLink};
+use crate::domain::link::{AgentGroupAgent, AgentLink, about_to_set};
 use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
 use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
 use crate::scim;
@@ -78,6 +78,7 @@ impl Case<'_> {
         self.link.agent = Some(AgentLink {
             id: AgentGroupAgent { agent: id, group },
             username: made.username().unwrap_or_default().to_owned(),
+            former: std::collections::BTreeMap::new(),
             ours: true,
             home: None,
             enabled: true,
@@ -101,6 +102,11 @@ impl Case<'_> {
             set_active(&mut body, true);
         }
         self.add_password(&seen.agent, &mut body)?;
+        // Remembered first: whether the answer comes or not, a refusal of the whole gives these fields back.
+        if let Some(link) = &mut self.link.agent {
+            about_to_set(&mut link.owned, &mut link.former, seen.agent.raw(), &update.changes);
+        }
+        self.save_link().await?;
         let after = match update.move_to {
             None => self.put_agent(&seen, body, "updateAgent").await?,
             Some(target) => self.move_agent(&seen, &body, target).await?,
@@ -114,7 +120,6 @@ impl Case<'_> {
         if let Some(link) = &mut self.link.agent {
             link.id.group = after.group;
             link.enabled |= update.enable;
-            link.owned.extend(update.changes.keys().cloned());
             link.wrote_external_id |= update.changes.contains_key("externalAgentId");
             if let Some(username) = after.agent.username() {
                 username.clone_into(&mut link.username);

@@ -102,6 +102,7 @@ fn adopt_agent(
             home: item.group.map(AgentGroupId),
             enabled: true,
             owned: std::collections::BTreeSet::new(),
+            former: std::collections::BTreeMap::new(),
             wrote_external_id: false,
             rc_user_id: item.rc_user_id.map(RcUserId),
             found: Found::default(),

@@ -43,28 +43,24 @@ impl Reconciler {
         let Settled { kept, notes: said, planned, .. } = done.settled.take().unwrap_or_default();
         let (stands, notes) = shown(&done, suspended, !planned.is_empty(), kept.as_ref(), said);
         let (state, note) = or_blocked(loaded.loss.as_ref(), stands, notes.clone());
-        let unchanged = done.taken.is_none()
-            && !done.deleted
-            && !dry
-            && loaded.person.state == state
-            && loaded.person.last_error == note
-            && loaded.link == done.link;
-        if unchanged {
+        let as_before =
+            loaded.person.state == state && loaded.person.last_error == note && loaded.link == done.link;
+        if as_before && done.taken.is_none() && !done.deleted && !dry {
             return Ok(());
         }
         let (tenant, id, now) = (tenant.id.clone(), loaded.person.id.clone(), self.clock.now());
-        let was_deleted = loaded.person.deleted.is_some();
         // Where a guard keeps a part of a deleted person, they are there, and switched off.
         let mut user = done.user;
         if done.deleted {
             user.set("active", serde_json::Value::Bool(false));
         }
-        let (body, refusal) = (user.to_json(), kept.as_ref().map(refusal));
+        let refusal = kept.as_ref().map(refusal);
         let action = if kept.is_some() { "kept" } else { "settled" };
         let records = self.settled_records(loaded, done.taken, action, state);
         let before = loaded.link.clone();
         self.store
             .write(move |tx| {
+                let Some(person) = people::lock(tx, &tenant, &id)? else { return Ok(()) };
                 links::save(tx, &tenant, &id, &done.link, now)?;
                 records.iter().try_for_each(|record| audit::append(tx, &tenant, record))?;
                 alert_of_barred(tx, &tenant, &done.desired, now)?;
@@ -75,18 +71,21 @@ impl Reconciler {
                 if dry {
                     planned::replace(tx, &tenant, &id, &planned, now)?;
                 }
-                if was_deleted {
+                if person.deleted.is_some() {
                     return Ok(());
                 }
                 if done.deleted && refusal.is_none() {
                     return bury(tx, &tenant, &id, now);
                 }
                 // Somebody may have come under the guard, or out of it, while RingCX was asked.
-                let (state, note) =
-                    or_blocked(losses::get(tx, &tenant, &id)?.as_ref(), stands, notes.clone());
+                let loss = losses::get(tx, &tenant, &id)?;
+                let (state, note) = or_blocked(loss.as_ref(), stands, notes.clone());
+                // Without a revision the work was about groups or drift: what was stored meanwhile stays.
+                let written = done.taken.is_some() || done.deleted;
+                let user = if written { user.clone() } else { parse(&person.body)? };
                 let answer = stored_user(&id, &user, &done.link, state, note.as_deref());
                 let shown = people::Shown {
-                    body: &body,
+                    body: &user.to_json(),
                     answer: &answer,
                     keys: &user_keys(&user),
                     state,
@@ -132,46 +131,38 @@ impl Reconciler {
         tracing::warn!(tenant = %tenant.id, person.id = %loaded.person.id, status = why.status, "RingCX or a guard refused");
         let now = self.clock.now();
         let waited = loaded.waiting.first().is_some_and(|revision| self.somebody_waits(tenant, revision));
-        let (tenant_id, rules) = (tenant.id.clone(), tenant.rules.uncounted());
+        let (tenant_id, rules, id) = (tenant.id.clone(), tenant.rules.uncounted(), loaded.person.id.clone());
         let dry = tenant.policy.mode == Mode::DryRun;
-        let (person, link) = (loaded.person.clone(), loaded.link.clone());
-        let (waiting, why) = (loaded.waiting.clone(), why.clone());
-        let record = self.record(
-            &person.id,
-            waiting.first().map(|it| &it.by).or(causes.last()).cloned(),
-            "refused",
-            &json!({"status": why.status, "detail": why.detail}),
-        );
+        let (culprit, why) = (loaded.waiting.first().cloned(), why.clone());
+        let by = culprit.as_ref().map(|it| &it.by).or(causes.last()).cloned();
+        let record = self.record(&id, by, "refused", &json!({"status": why.status, "detail": why.detail}));
         // Who asked through a group is told by the person's state; a culprit among the writes stands alone.
-        let others = if waiting.is_empty() { causes } else { &[] };
+        let others = if culprit.is_none() { causes } else { &[] };
         let record = record.also(others.iter().map(|it| it.request_id.clone()));
         self.store
             .write(move |tx| {
                 audit::append(tx, &tenant_id, &record)?;
                 if dry {
                     let step = dry_run::refused(&why.detail);
-                    planned::replace(tx, &tenant_id, &person.id, std::slice::from_ref(&step), now)?;
+                    planned::replace(tx, &tenant_id, &id, std::slice::from_ref(&step), now)?;
                 }
-                let Some((culprit, rest)) = waiting.split_first() else {
+                // As it is now: the work has made accounts, and new writes have come, since it was loaded.
+                let Some(person) = people::lock(tx, &tenant_id, &id)? else { return Ok(()) };
+                let link = links::get(tx, &tenant_id, &id)?.unwrap_or_default();
+                let Some(culprit) = &culprit else {
                     return show_error(tx, &tenant_id, &person, &link, &why, now);
                 };
-                let detail = refusal(&why);
-                revisions::finish_through(
-                    tx,
-                    &tenant_id,
-                    &person.id,
-                    culprit.seq,
-                    Settlement::Refused,
-                    Some(&detail),
-                    now,
-                )?;
-                if culprit.kind == Kind::Create && waited {
-                    return withdraw(tx, &tenant_id, &person.id, &link, rest, now);
+                let (detail, seq) = (refusal(&why), culprit.seq);
+                revisions::finish_through(tx, &tenant_id, &id, seq, Settlement::Refused, Some(&detail), now)?;
+                let rest = revisions::waiting(tx, &tenant_id, &id)?;
+                let tried_again = rest.iter().any(|it| it.kind == Kind::Create);
+                if culprit.kind == Kind::Create && waited && !tried_again {
+                    return withdraw(tx, &tenant_id, &id, &link, &rest, now);
                 }
                 if !waited {
                     show_error(tx, &tenant_id, &person, &link, &why, now)?;
                 }
-                rebase(tx, &tenant_id, &person, rest, &rules, now)
+                rebase(tx, &tenant_id, &person, &rest, &rules, now)
             })
             .await
     }
@@ -390,7 +381,9 @@ pub(super) fn again(base: &Resource, revision: &Revision, rules: &Rules) -> Resu
             let op = patch::PatchOp::parse(change, rules)?;
             Ok(patch::apply(&schema::USER, base, &op, rules)?.resource)
         }
-        Kind::Create | Kind::Delete => Ok(base.clone()),
+        // A repeated POST says all of it anew.
+        Kind::Create => Resource::from_json(&revision.body),
+        Kind::Delete => Ok(base.clone()),
     }
 }
 

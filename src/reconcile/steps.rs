@@ -1,18 +1,15 @@
 //! Observe, plan, apply: one person brought to what they ought to be, with the fewest calls.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::case::Case;
-use super::trouble::{Doing, Trouble};
+use super::digest;
+use super::trouble::Trouble;
 use crate::domain::desired::Desired;
-use crate::domain::plan::{self, Circumstances, ObservedAdmin, ObservedAgent, Plan, Scope, Step};
+use crate::domain::plan::{self, Circumstances, Plan, Scope, Step};
 use crate::domain::policy::Mode;
 use crate::scim;
 use crate::store::planned;
-use crate::upstream::model::{AgentGroupId, AgentId, RoleType};
-use crate::upstream::{self};
 
 /// What came of bringing a person in line.
 #[derive(Debug, Default)]
@@ -29,25 +26,65 @@ pub(super) struct Settled {
     pub(super) notes: Vec<String>,
 }
 
+/// How a person is brought in line.
+pub(super) struct Errand {
+    /// Which of the two personas is looked at.
+    pub(super) scope: Scope,
+    /// Whether this ends a local disable.
+    pub(super) switch_on: bool,
+    /// Whether this is the first work on a new person, who may have been tied to accounts that RingCX had.
+    pub(super) adopting: bool,
+}
+
 impl Case<'_> {
-    /// Brings the person in line with `desired`; `switch_on` ends a local disable.
-    ///
-    /// A new administrator gets roles only in a second round, because they need its id.
-    pub(super) async fn bring_in_line(
+    /// Brings the person in line with `desired` and remembers what RingCX has agreed to; nothing where it was not asked.
+    pub(super) async fn agree(
         &mut self,
         desired: &Desired,
-        mut scope: Scope,
-        switch_on: bool,
-    ) -> Result<Settled, Trouble> {
-        self.observe(desired, scope).await?;
-        let mut settled = Settled { kept: self.guard(desired, &mut scope).await?, ..Settled::default() };
-        // From the first step on nothing is known to be as it was confirmed: a refusal half-way must find its way back.
-        if scope.agent {
-            self.link.agent_applied = None;
+        errand: &Errand,
+    ) -> Result<Option<Settled>, Trouble> {
+        let mut settled = None;
+        if errand.scope.agent || errand.scope.admin {
+            match self.bring_in_line(desired, errand).await {
+                Err(Trouble::Refused(why)) if errand.adopting => {
+                    self.give_back().await?;
+                    return Err(Trouble::Refused(why));
+                }
+                brought => settled = Some(brought?),
+            }
         }
-        if scope.admin {
-            self.link.admin_applied = None;
+        self.remember_agreed(desired, settled.as_ref());
+        Ok(settled)
+    }
+
+    fn remember_agreed(&mut self, desired: &Desired, settled: Option<&Settled>) {
+        if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
+            && settled.is_some_and(|it| !it.suspended)
+        {
+            link.enabled = seen.agent.is_active();
         }
+        // What is only planned stays unconfirmed, so that the next look is a real one.
+        if settled.is_some_and(|it| !it.planned.is_empty()) {
+            return;
+        }
+        self.link.confirm(desired);
+        // What a guard kept is looked at again each time.
+        if settled.is_some_and(|it| it.kept.is_some()) {
+            return;
+        }
+        // Digests once more: a step may have made or lost an account.
+        let digests = digest::of(desired, &self.link, &self.tenant.policy);
+        self.link.agent_applied = digests.agent;
+        self.link.admin_applied = digests.admin;
+    }
+
+    /// Brings the person in line with `desired`.
+    ///
+    /// A new administrator gets roles only in a second round, because they need its id.
+    async fn bring_in_line(&mut self, desired: &Desired, errand: &Errand) -> Result<Settled, Trouble> {
+        let Errand { mut scope, switch_on, .. } = *errand;
+        let kept = self.look(desired, errand, &mut scope).await?;
+        let mut settled = Settled { kept, ..Settled::default() };
         let (agent_defaults, fault) = self.tenant.defaults(&self.known);
         loop {
             let planned = plan::plan(
@@ -102,6 +139,28 @@ impl Case<'_> {
         Ok(settled)
     }
 
+    /// Looks at RingCX and at the guards, which may take a persona out of `scope`.
+    async fn look(
+        &mut self,
+        desired: &Desired,
+        errand: &Errand,
+        scope: &mut Scope,
+    ) -> Result<Option<scim::Error>, Trouble> {
+        self.observe(desired, *scope).await?;
+        if errand.adopting && desired.active {
+            self.refuse_disabled_finds()?;
+        }
+        let kept = self.guard(desired, scope).await?;
+        // From the first step on nothing is known to be as it was confirmed: a refusal half-way must find its way back.
+        if scope.agent {
+            self.link.agent_applied = None;
+        }
+        if scope.admin {
+            self.link.admin_applied = None;
+        }
+        Ok(kept)
+    }
+
     /// What is to be said when everything is done.
     async fn conclude(
         &mut self,
@@ -140,136 +199,20 @@ impl Case<'_> {
         self.note_decision("foreign_access_left", &detail).await
     }
 
-    pub(super) async fn apply(&mut self, steps: &[Step], desired: &Desired) -> Result<(), Trouble> {
-        let (mut granted, mut revoked) = (BTreeSet::<RoleType>::new(), BTreeSet::<RoleType>::new());
-        let (mut given, mut taken) = (BTreeSet::new(), BTreeSet::new());
-        let (mut holder, mut reader) = (None, None);
-        for step in steps {
-            if !step.takes() {
-                self.may_give().await?;
-            }
-            match step {
-                Step::DisableAdmin(id) => self.disable_admin(*id).await?,
-                Step::RevokeRole(id, role) => {
-                    self.revoke_role(*id, role).await?;
-                    revoked.insert(role.clone());
-                    holder = Some(*id);
-                }
-                Step::RevokeRightsDoc(id, doc) => {
-                    self.revoke_rights_doc(*id, *doc).await?;
-                    taken.insert(*doc);
-                    reader = Some(*id);
-                }
-                Step::DeleteAdmin(id) => self.delete_admin(*id).await?,
-                Step::DisableAgent(_) => self.disable_agent().await?,
-                Step::DeleteAgent(id) => self.delete_agent(*id).await?,
-                Step::CreateAgent(new) => {
-                    if let Some(wanted) = &desired.agent {
-                        self.create_agent(new, wanted).await?;
-                    }
-                }
-                Step::UpdateAgent(update) => self.update_agent(update).await?,
-                Step::CreateAdmin(new) => self.create_admin(new).await?,
-                Step::UpdateAdmin(_, changes) => self.update_admin(changes).await?,
-                Step::EnableAdmin(id) => self.enable_admin(*id).await?,
-                Step::SendResetMail(id) => self.send_reset_mail(*id).await?,
-                Step::GrantRole(id, role) => {
-                    self.grant_role(*id, role).await?;
-                    granted.insert(role.clone());
-                    holder = Some(*id);
-                }
-                Step::GrantRightsDoc(id, doc) => {
-                    if self.grant_rights_doc(*id, *doc).await? {
-                        given.insert(*doc);
-                        reader = Some(*id);
-                    }
-                }
-            }
-        }
-        if let Some(id) = holder.filter(|_| self.link.admin.is_some()) {
-            self.confirm_roles(id, &granted, &revoked).await?;
-        }
-        if let Some(id) = reader.filter(|_| self.link.admin.is_some()) {
-            self.confirm_rights_docs(id, &given, &taken).await?;
-        }
-        Ok(())
-    }
-
-    /// Looks at the personas in scope; what this work has just seen is not asked for again.
-    async fn observe(&mut self, desired: &Desired, scope: Scope) -> Result<(), Trouble> {
-        if scope.agent
-            && self.seen.agent.is_none()
-            && let Some(link) = self.link.agent.clone()
-        {
-            self.seen.agent = self.find_agent(link.id.agent, link.id.group, desired).await?;
-            if self.seen.agent.is_none() {
-                // Not a candidate for anybody any more, so that a new try makes a new agent.
-                self.strike_agent(link.id.agent).await?;
-                if desired.active && desired.agent.is_some() {
-                    return Err(Trouble::Refused(scim::Error::invalid_value(format!(
-                        "RingCX no longer has agent {}; remove the person in the identity provider and assign them again to \
-                         get a new one.",
-                        link.id.agent
-                    ))));
-                }
-                self.link.agent = None;
-                self.save_link().await?;
-            }
-        }
-        if scope.admin
-            && self.seen.admin.is_none()
-            && let Some(link) = self.link.admin.clone()
-        {
-            let admin = match self.calls.admin(link.id).await {
-                Ok(admin) => admin,
-                Err(upstream::Error::NotFound) => {
-                    self.link.admin = None;
-                    return self.save_link().await;
-                }
-                Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
-            };
-            let asks_docs = !desired.active
-                || !link.granted_docs.is_empty()
-                || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
-            let docs =
-                if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
-            let docs = docs.map_err(|error| Trouble::of(Doing::Reading, "the rights documents", &error))?;
-            let roles = match admin.roles_shown() {
-                Some(roles) => roles,
-                None => self
-                    .calls
-                    .roles(link.id)
-                    .await
-                    .map_err(|error| Trouble::of(Doing::Reading, "the roles", &error))?,
-            };
-            let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
-            self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
-        }
-        Ok(())
-    }
-
-    /// The agent where it was last, else where it ought to be, else in any group: somebody may have moved it.
-    async fn find_agent(
-        &self,
-        id: AgentId,
-        last: AgentGroupId,
-        desired: &Desired,
-    ) -> Result<Option<ObservedAgent>, Trouble> {
-        let wished = desired.agent.as_ref().and_then(|agent| agent.group);
-        let everywhere = self.known.directory.agent_groups.iter().map(|group| group.id);
-        let mut asked = BTreeSet::new();
-        for group in [Some(last), wished].into_iter().flatten().chain(everywhere) {
-            if !asked.insert(group) {
-                continue;
-            }
-            match self.calls.agent(group, id).await {
-                Ok(agent) => {
-                    return Ok(Some(ObservedAgent { id, group: agent.group_id().unwrap_or(group), agent }));
-                }
-                Err(upstream::Error::NotFound) => {}
-                Err(error) => return Err(Trouble::of(Doing::Reading, "the agent", &error)),
-            }
-        }
-        Ok(None)
+    /// An account that was found and turns out to be switched off is a question for a person: lists may hide that it is.
+    fn refuse_disabled_finds(&self) -> Result<(), Trouble> {
+        let agent = self.link.agent.as_ref().filter(|link| !link.ours && link.enabled);
+        let agent = agent.zip(self.seen.agent.as_ref()).filter(|(_, seen)| !seen.agent.is_active());
+        let admin = self.link.admin.as_ref().filter(|link| !link.ours && link.enabled);
+        let admin = admin.zip(self.seen.admin.as_ref()).filter(|(_, seen)| !seen.admin.enabled());
+        let found = match (agent, admin) {
+            (Some((link, _)), _) => format!("agent {}", link.id.agent),
+            (None, Some((link, _))) => format!("administrator {}", link.id),
+            (None, None) => return Ok(()),
+        };
+        Err(Trouble::Refused(scim::Error::uniqueness(format!(
+            "RingCX {found} belongs to this person and is switched off; decide with `ringcx-scim import` whether they are one, \
+             or switch it on in RingCX."
+        ))))
     }
 }

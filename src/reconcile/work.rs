@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Reconciler;
 use super::case::Case;
-use super::steps::Settled;
+use super::steps::Errand;
 use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
 use super::{alert, breaker, digest, report};
@@ -181,19 +181,14 @@ impl Reconciler {
         };
         let looked = case.recover(&loaded.unfinished, &desired).await?;
         let digests = digest::of(&desired, &case.link, &tenant.policy);
+        let switched_on = switched_on(&before, loaded.person.suspended, &taken)?;
         let scope = Scope {
-            agent: looked || digests.agent != case.link.agent_applied,
-            admin: looked || digests.admin != case.link.admin_applied,
+            agent: looked || switched_on || digests.agent != case.link.agent_applied,
+            admin: looked || switched_on || digests.admin != case.link.admin_applied,
         };
         let first = taken.first().is_some_and(|it| it.kind == Kind::Create);
-        let switched_on = switches_on(&before, &user, loaded.person.suspended);
-        let switch_on = switched_on || first || tenant.policy.drift_policy == DriftPolicy::IdpWins;
-        let settled = if scope.agent || scope.admin {
-            Some(case.bring_in_line(&desired, scope, switch_on).await?)
-        } else {
-            None
-        };
-        case.confirm(&desired, settled.as_ref());
+        let switch_on = switched_on || tenant.policy.drift_policy == DriftPolicy::IdpWins;
+        let settled = case.agree(&desired, &Errand { scope, switch_on, adopting: first }).await?;
         let done = report::Done {
             user,
             desired,
@@ -246,38 +241,18 @@ impl Reconciler {
     }
 }
 
-impl Case<'_> {
-    /// Remembers what RingCX agrees with now.
-    fn confirm(&mut self, desired: &Desired, settled: Option<&Settled>) {
-        if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
-            && settled.is_some_and(|it| !it.suspended)
-        {
-            link.enabled = seen.agent.is_active();
+/// Whether one of the waiting writes takes `active` from false to true, which ends a local disable. Who is off because they
+/// were found so was switched off by somebody in RingCX, and the client that learns of them does not end that.
+fn switched_on(before: &Resource, suspended: bool, taken: &[&Revision]) -> Result<bool, store::Error> {
+    let mut was = person::is_active(before) || suspended;
+    for revision in taken {
+        let is = person::is_active(&parse(&revision.body)?);
+        if is && !was {
+            return Ok(true);
         }
-        // What is only planned stays unconfirmed, so that the next look is a real one.
-        if settled.is_some_and(|it| !it.planned.is_empty()) {
-            return;
-        }
-        let wanted = desired.agent.as_ref().filter(|_| desired.active);
-        if let (Some(link), Some(wanted)) = (&mut self.link.agent, wanted) {
-            link.agreed(wanted);
-        }
-        // What a guard kept is looked at again each time.
-        if settled.is_some_and(|it| it.kept.is_some()) {
-            return;
-        }
-        // Digests once more: a step may have made or lost an account.
-        let digests = digest::of(desired, &self.link, &self.tenant.policy);
-        self.link.agent_applied = digests.agent;
-        self.link.admin_applied = digests.admin;
+        was = is;
     }
-}
-
-/// Whether the client has switched the person on again. Who is off because they were found so was switched off by somebody in
-/// RingCX, and the client that learns of them does not end that.
-fn switches_on(before: &Resource, user: &Resource, suspended: bool) -> bool {
-    let found_off = suspended && !person::is_active(before);
-    person::is_active(user) && !person::is_active(before) && !found_off
+    Ok(false)
 }
 
 /// What the person ought to have.

@@ -234,6 +234,21 @@ pub fn set_body(
     .map(drop)
 }
 
+/// Counts a waiting write as asked for now: somebody waits for it anew.
+pub fn touch(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    seq: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE revisions SET created_at = $4 WHERE tenant = $1 AND person_id = $2 AND seq = $3 AND outcome IS NULL",
+        &[tenant.into(), person.into(), seq.into(), now.into()],
+    )
+    .map(drop)
+}
+
 /// Ends every waiting write up to and with `seq`.
 pub fn finish_through(
     tx: &mut Tx<'_>,

@@ -111,6 +111,12 @@ impl Control {
         self.world().record_by(user, "UPDATE", "Agent", agent);
     }
 
+    /// Makes an agent group by hand.
+    pub fn add_group(&self, id: i64, name: &str) {
+        let group = crate::world::Group { name: name.to_owned(), is_default: false };
+        self.world().groups.insert(id, group);
+    }
+
     /// Moves an agent to another group by hand.
     pub fn move_agent(&self, id: i64, group: i64) {
         if let Some(agent) = self.world().agents.get_mut(&id) {

@@ -201,6 +201,7 @@ fn agent_link(found: &AgentAccount) -> AgentLink {
     AgentLink {
         id: AgentGroupAgent { agent: found.id, group: found.group },
         username: found.agent.username().unwrap_or_default().to_owned(),
+        former: std::collections::BTreeMap::new(),
         ours: false,
         home: Some(found.group),
         enabled: true,

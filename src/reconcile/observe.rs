@@ -1,0 +1,106 @@
+//! What RingCX has of one person, looked at afresh.
+
+use std::collections::BTreeSet;
+
+use super::case::Case;
+use super::trouble::{Doing, Trouble};
+use crate::domain::desired::Desired;
+use crate::domain::plan::{ObservedAdmin, ObservedAgent, Scope};
+use crate::scim;
+use crate::upstream::model::{AgentGroupId, AgentId};
+use crate::upstream::{self};
+
+impl Case<'_> {
+    /// Looks at the personas in scope; what this work has just seen is not asked for again.
+    pub(super) async fn observe(&mut self, desired: &Desired, scope: Scope) -> Result<(), Trouble> {
+        if scope.agent
+            && self.seen.agent.is_none()
+            && let Some(link) = self.link.agent.clone()
+        {
+            self.seen.agent = self.find_agent(link.id.agent, link.id.group, desired).await?;
+            if self.seen.agent.is_none() {
+                // Not a candidate for anybody any more, so that a new try makes a new agent.
+                self.strike_agent(link.id.agent).await?;
+                if desired.active && desired.agent.is_some() {
+                    return Err(Trouble::Refused(scim::Error::invalid_value(format!(
+                        "RingCX no longer has agent {}; remove the person in the identity provider and assign them again to \
+                         get a new one.",
+                        link.id.agent
+                    ))));
+                }
+                self.link.agent = None;
+                self.save_link().await?;
+            }
+        }
+        if scope.admin
+            && self.seen.admin.is_none()
+            && let Some(link) = self.link.admin.clone()
+        {
+            let admin = match self.calls.admin(link.id).await {
+                Ok(admin) => admin,
+                Err(upstream::Error::NotFound) => {
+                    self.link.admin = None;
+                    return self.save_link().await;
+                }
+                Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
+            };
+            let asks_docs = !desired.active
+                || !link.granted_docs.is_empty()
+                || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
+            let docs =
+                if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
+            let docs = docs.map_err(|error| Trouble::of(Doing::Reading, "the rights documents", &error))?;
+            let roles = match admin.roles_shown() {
+                Some(roles) => roles,
+                None => self
+                    .calls
+                    .roles(link.id)
+                    .await
+                    .map_err(|error| Trouble::of(Doing::Reading, "the roles", &error))?,
+            };
+            let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
+            self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
+        }
+        Ok(())
+    }
+
+    /// The agent where it was last, else where it ought to be, else in any group: somebody may have moved it, also into a group
+    /// that is new. A group that may not be looked into is no proof that it is gone.
+    async fn find_agent(
+        &self,
+        id: AgentId,
+        last: AgentGroupId,
+        desired: &Desired,
+    ) -> Result<Option<ObservedAgent>, Trouble> {
+        let wished = desired.agent.as_ref().and_then(|agent| agent.group);
+        let known = self.known.directory.agent_groups.iter().map(|group| group.id);
+        let mut groups: Vec<AgentGroupId> = [Some(last), wished].into_iter().flatten().chain(known).collect();
+        let mut asked = BTreeSet::new();
+        let mut hidden = None;
+        for listed_anew in [false, true] {
+            if listed_anew {
+                let fresh = self.calls.agent_groups().await;
+                let fresh = fresh.map_err(|error| Trouble::of(Doing::Reading, "the agent groups", &error))?;
+                groups = fresh.into_iter().map(|group| group.id).collect();
+            }
+            for group in groups.drain(..) {
+                if !asked.insert(group) {
+                    continue;
+                }
+                match self.calls.agent(group, id).await {
+                    Ok(agent) => {
+                        let group = agent.group_id().unwrap_or(group);
+                        return Ok(Some(ObservedAgent { id, group, agent }));
+                    }
+                    Err(upstream::Error::NotFound) => {}
+                    Err(error @ upstream::Error::Forbidden(_)) => hidden = Some(error),
+                    Err(error) => return Err(Trouble::of(Doing::Reading, "the agent", &error)),
+                }
+            }
+        }
+        match hidden {
+            Some(error) => Err(Trouble::of(Doing::Reading, "the agent", &error)),
+            None => Ok(None),
+        }
+    }
+}
