@@ -37,7 +37,9 @@ async fn a_leaver_whose_role_cannot_be_taken_is_off_all_the_same() {
         } else {
             bridge.send("PATCH", &path, Some(&active(false))).await
         };
-        assert_eq!(answer.status, 503, "{operation}: {}", answer.text);
+        // Where RingCX refuses `setIsActive`, a PUT of the whole object switches the administrator off.
+        let expected = if operation == "setIsActive" { 200 } else { 503 };
+        assert_eq!(answer.status, expected, "{operation}: {}", answer.text);
         let left = bridge.ringcx.agent(agent);
         assert!(left.is_none_or(|agent| agent["isActive"] == false), "{operation}");
     }
