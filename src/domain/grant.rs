@@ -279,6 +279,42 @@ fn allowed_roles(policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<RoleTyp
     policy.allowed_roles.iter().chain(mapped).map(|role| role_named(role, policy)).collect()
 }
 
+/// The words that RingCX publishes; others are passed on as they are.
+const PUBLISHED: [&str; 16] = [
+    "SUPER_USER",
+    "USER",
+    "MANAGE_USERS",
+    "MANAGE_RIGHTS",
+    "ACCESS_SIBLINGS",
+    "ACCESS_AUDIT_LOG",
+    "ASSUME_USERS",
+    "REPORT_ADMINISTRATIVE_USER",
+    "WFO_ACCESS",
+    "ACCESS_GOODDATA_EDITOR",
+    "ACCESS_GOODDATA_ANALYST",
+    "ACCESS_GOODDATA_VIEWER",
+    "ACCESS_GOODDATA_ADMIN",
+    "ACCESS_GOODDATA_EXPLORER",
+    "ACCESS_GOODDATA_EMBEDDED_EXPLORER",
+    "ACCESS_GOODDATA_EMBEDDED_DASHBOARD",
+];
+
+/// The roles that the settings or the mappings name and that will never be given, each with the reason and the fix.
+pub fn ungivable_roles(policy: &Policy, mappings: &[GroupMapping]) -> Vec<String> {
+    let named = allowed_roles(policy, mappings).into_iter();
+    named
+        .filter_map(|role| {
+            if !PUBLISHED.contains(&role.as_str()) {
+                let known = PUBLISHED.join(", ");
+                return Some(format!("role {role} is none that RingCX publishes; correct the word, there are {known}"));
+            }
+            (!may_be_given(&role, policy)).then(|| {
+                format!("role {role} lets its holder gain more access and is not given; list it in privileged_roles too, or take it out")
+            })
+        })
+        .collect()
+}
+
 /// The roles that the tenant may give.
 pub(super) fn givable_roles(policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<RoleType> {
     let mut roles = allowed_roles(policy, mappings);

@@ -29,6 +29,7 @@ mod pushdown;
 pub mod revisions;
 pub mod search;
 mod sqlite;
+pub mod survey;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,11 @@ impl Error {
         meaning(&Raw { status, content_type, retry_after, body: body.as_bytes() }, changes).err()
     }
 
+    /// Whether RingCentral has refused the JWT, and not the client that showed it.
+    pub fn blames_jwt(&self) -> bool {
+        matches!(self, Self::Unauthorized(why) if why.starts_with("RingCentral refused the JWT"))
+    }
+
     /// Trouble of our own that stops a call.
     pub fn store(message: String) -> Self {
         Self::Unavailable { maybe_applied: false, message }

@@ -203,6 +203,8 @@ pub struct Identity {
     pub user_id: Option<UserId>,
     /// The main account.
     pub main_account_id: Option<String>,
+    /// The sub-accounts that the credential sees.
+    pub accounts: Vec<String>,
 }
 
 /// An agent as RingCX holds it.

@@ -1,7 +1,7 @@
 //! The one place that sends: token, budget, retry, and the meaning of the answer.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,8 +69,8 @@ impl Transport {
             }
         };
         let base = Url::parse(&ringcx.base_url).map_err(|error| format!("ringcx.base_url: {error}"))?;
-        let wire =
-            Wire::new(ringcx.request_timeout.as_duration()).map_err(|error| format!("TLS: {error}"))?;
+        let wire = Wire::new(ringcx.request_timeout.as_duration(), clock.clone())
+            .map_err(|error| format!("TLS: {error}"))?;
         let tokens = Tokens::new(ringcx, credential, Arc::clone(&budget), clock);
         Ok(Self { wire, tokens: Arc::new(tokens), budget, base, refused: AtomicBool::new(false) })
     }
@@ -144,6 +144,16 @@ impl Transport {
         }
     }
 
+    /// Signs in at the RingCentral platform, where the credential is one of RingCentral's.
+    pub(super) async fn platform_sign_in(&self) -> Option<Result<(), Error>> {
+        if self.tokens.renewable() { Some(self.platform().await.map(drop)) } else { None }
+    }
+
+    /// Seconds by which RingCX's clock was ahead of ours at its last answer.
+    pub(super) fn clock_ahead(&self) -> Option<i64> {
+        Some(self.wire.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNTOLD)
+    }
+
     /// A token of the RingCentral platform and the way there.
     pub(super) async fn platform(&self) -> Result<(&Wire, SecretString, String), Error> {
         let (token, settings) = self.tokens.platform_token(&self.wire).await?;
@@ -195,7 +205,13 @@ pub(super) struct Wire {
     made: Mutex<BTreeMap<&'static str, u64>>,
     /// How often in a row "too many" came without a time.
     untold: AtomicU32,
+    clock: Clock,
+    /// Seconds by which the last answer's `Date` was ahead of our clock.
+    ahead: AtomicI64,
 }
+
+/// No answer with a `Date` has come yet.
+const UNTOLD: i64 = i64::MIN;
 
 /// Client authentication of the OAuth token request.
 pub(super) struct Basic<'a> {
@@ -204,7 +220,7 @@ pub(super) struct Basic<'a> {
 }
 
 impl Wire {
-    fn new(timeout: Duration) -> reqwest::Result<Self> {
+    fn new(timeout: Duration, clock: Clock) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("ringcx-scim/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5).min(timeout))
@@ -212,7 +228,9 @@ impl Wire {
             // A redirect would carry the credential to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { client, usage: Usage::default(), made: Mutex::default(), untold: AtomicU32::new(0) })
+        let ahead = AtomicI64::new(UNTOLD);
+        let (made, untold) = (Mutex::default(), AtomicU32::new(0));
+        Ok(Self { client, usage: Usage::default(), made, untold, clock, ahead })
     }
 
     /// Posts a form; nothing in it reaches a log.
@@ -300,6 +318,10 @@ impl Wire {
         let number = |name: &str| header(name).and_then(|text| text.trim().parse::<u64>().ok());
         let content_type = header("content-type").unwrap_or_default();
         let date = header("date");
+        if let Some(theirs) = date.as_deref().and_then(time) {
+            let ahead = theirs.as_second() - self.clock.now().as_second();
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
         let window = number("x-rate-limit-window").map(Duration::from_secs);
         let limit = per_minute(number("x-rate-limit-limit"), window);
         let told = header("retry-after").and_then(|text| pause(&text, date.as_deref())).or(window);
@@ -342,14 +364,18 @@ fn bounded(pause: Duration) -> Duration {
     pause.clamp(Duration::from_secs(1), Duration::from_hours(1))
 }
 
+/// The time of a header.
+fn time(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
 /// `Retry-After`: seconds, or a date, which is compared with the answer's own `Date` (RFC 9110 §10.2.3).
 fn pause(text: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<f64>() {
         // Beyond what the header may be, and seen all the same: fractions, negative and endless numbers.
         return Some(Duration::try_from_secs_f64(seconds.max(0.0).ceil()).unwrap_or(Duration::MAX));
     }
-    let at = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
-    let wait = at(text)?.as_second() - at(date?)?.as_second();
+    let wait = time(text)?.as_second() - time(date?)?.as_second();
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default()))
 }
 

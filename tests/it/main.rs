@@ -34,6 +34,7 @@ mod import;
 mod leavers;
 mod life;
 mod membership;
+mod mistakes;
 mod oauth;
 mod pause;
 mod people;

@@ -76,7 +76,7 @@ async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &s
     }
     let (answer, dropped) = {
         let mut world = lock(world);
-        let (answer, dropped) = carry_out(&mut world, found.route, &req, fault.as_ref());
+        let (mut answer, dropped) = carry_out(&mut world, found.route, &req, fault.as_ref());
         let call = Call {
             seq: world.calls.len(),
             at: world.now(),
@@ -89,6 +89,7 @@ async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &s
             applied: answer.applied,
         };
         world.calls.push(call);
+        answer.headers.extend(world.date().map(|date| ("date", date)));
         if answer.applied && req.method != "GET" {
             world.keep();
         }

@@ -315,6 +315,12 @@ impl World {
         i64::try_from(now.as_millis()).unwrap_or_default() + self.clock_ahead_ms
     }
 
+    /// The header `Date`, where the clock of this RingCX is another one than the machine's.
+    pub(crate) fn date(&self) -> Option<String> {
+        let now = jiff::Timestamp::from_millisecond(self.now()).ok().filter(|_| self.clock_ahead_ms != 0)?;
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()
+    }
+
     pub(crate) fn fresh_id(&mut self) -> i64 {
         self.next_id += 1;
         self.next_id

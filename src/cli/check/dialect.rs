@@ -1,9 +1,7 @@
 //! What is known of how this RingCX speaks: the questions that its documents leave open, and the answers so far.
 
-use super::{Mark, Report};
-use crate::config::TenantConfig;
-use crate::domain::TenantId;
-use crate::store::{Store, facts};
+use super::{Patient, Report};
+use crate::store::facts;
 
 /// The questions: the fact under which an answer is remembered, what is asked, and what the bridge does without an answer.
 pub(super) const QUESTIONS: [(&str, &str, &str); 11] = [
@@ -32,28 +30,42 @@ pub(super) const QUESTIONS: [(&str, &str, &str); 11] = [
     ("delete_missing", "how deleting what is gone is answered", "a look decides"),
 ];
 
-/// A line for each question.
-pub(super) async fn report(store: &Store, id: &TenantId, settings: &TenantConfig, report: &mut Report) {
+/// A line for each question, and one that says how those without an answer get one.
+pub(super) async fn report(patient: &Patient<'_>, report: &mut Report) {
+    let policy = &patient.settings.policy;
+    let mut open = Vec::new();
     for (fact, question, otherwise) in QUESTIONS {
         let chosen = match fact {
-            "move_strategy" => Some(settings.policy.move_strategy.as_str()).filter(|word| *word != "auto"),
-            "assignment_mode" => {
-                Some(settings.policy.assignment_mode.as_str()).filter(|word| *word != "auto")
-            }
+            "move_strategy" => Some(policy.move_strategy.as_str()).filter(|word| *word != "auto"),
+            "assignment_mode" => Some(policy.assignment_mode.as_str()).filter(|word| *word != "auto"),
             _ => None,
         };
-        let of = id.clone();
-        let learned = store.read(move |tx| facts::get(tx, &of, fact)).await.ok().flatten();
+        let of = patient.id.clone();
+        let learned = patient.store.read(move |tx| facts::get(tx, &of, fact)).await.ok().flatten();
         let detail = match (chosen, learned) {
             (Some(word), _) => format!("{question}: {word}, as configured"),
             (None, Some(word)) => format!("{question}: {word}, as learned"),
-            (None, None) => format!("{question}: not known yet; {otherwise}"),
+            (None, None) => {
+                open.push(fact);
+                format!("{question}: not known yet; {otherwise}")
+            }
         };
-        report.add("dialect", Mark::Ok, detail);
+        report.ok("dialect", detail);
     }
-    if settings.policy.password_on_put.is_none() {
-        let detail = "password_on_put is not set: agents that the bridge did not create, and that sign in with a password, are \
-                      not changed (only switched off); set it to \"omit\" or \"echo\" when you know what RingCX does";
-        report.add("dialect", Mark::Warn, detail);
+    if !open.is_empty() {
+        let named = open.join(", ");
+        report.warn(
+            "dialect",
+            format!(
+                "how this RingCX speaks is not known in {} points ({named}), so the bridge is careful there; `check --probe-group NAME` \
+                 finds out with a throw-away agent, and use does too",
+                open.len()
+            ),
+        );
+    }
+    if policy.password_on_put.is_none() {
+        let detail = "policy.password_on_put is not set, so agents that the bridge did not create and that sign in with a password are \
+                      only switched off; set it to \"omit\" or \"echo\" when you know what RingCX does";
+        report.warn("dialect", detail);
     }
 }

@@ -32,6 +32,9 @@ pub(in crate::upstream) async fn grant(
         Err(Error::Rejected { message, .. }) => {
             return Err(Error::Unauthorized(format!("RingCentral refused the JWT: {message}")));
         }
+        Err(Error::Unauthorized(message)) => {
+            return Err(Error::Unauthorized(format!("RingCentral refused the client: {message}")));
+        }
         other => other?,
     };
     let Some(token) = answer.get("access_token").and_then(Value::as_str) else {

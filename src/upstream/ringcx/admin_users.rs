@@ -24,9 +24,12 @@ impl Calls {
         let answer = self.admin_call("getAuth", Method::GET, &["auth"], &[], None).await?;
         let main =
             answer.pointer("/accounts/0/mainAccountId").or_else(|| answer.pointer("/user/mainAccountId"));
+        let text = |id: &Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        let accounts = answer.get("accounts").and_then(Value::as_array).into_iter().flatten();
         Ok(Identity {
+            accounts: accounts.filter_map(|it| it.get("accountId")).map(text).collect(),
             user_id: answer.pointer("/user/userId").and_then(id_of).map(UserId),
-            main_account_id: main.map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)),
+            main_account_id: main.map(text),
         })
     }
 

@@ -63,6 +63,16 @@ impl RingCx {
         self.transport.credential_refused()
     }
 
+    /// Signs in at RingCentral alone; nothing where the credential is RingCX's own.
+    pub async fn platform_sign_in(&self) -> Option<Result<(), Error>> {
+        self.transport.platform_sign_in().await
+    }
+
+    /// Seconds by which RingCX's clock was ahead of ours at its last answer, if it said.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.transport.clock_ahead()
+    }
+
     /// The calls that this process has made with these credentials, by operation.
     pub fn calls_made(&self) -> BTreeMap<&'static str, u64> {
         self.transport.calls_made()
