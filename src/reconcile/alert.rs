@@ -206,18 +206,25 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Raises an alert for each token of a client that ends within 30, 7 and 1 days, and forgets old alerts.
+    /// Raises an alert for each token of a client, and each RingCentral JWT, that ends within 30, 7 and 1 days, and forgets old alerts.
     ///
     /// # Errors
     /// What the store said.
     pub async fn look_at_tokens(&self) -> Result<(), store::Error> {
         let now = self.clock.now();
         for tenant in self.tenants.values() {
-            let of = tenant.id.clone();
+            let (of, jwt) = (tenant.id.clone(), tenant.ringcx.jwt_ends());
             self.store
                 .write(move |tx| {
                     for token in tokens::list(tx, &of)? {
                         notice(tx, &token, now)?;
+                    }
+                    if let Some((end, days)) = jwt.and_then(|end| Some((end, days_left(end, now)?))) {
+                        let subject = format!("ringcentral-jwt:{days}");
+                        let text = format!(
+                            "The RingCentral JWT ends at {end}; put a new one into ringcentral.jwt before."
+                        );
+                        raise(tx, &of, Kind::TokenExpiring, &subject, &text, now)?;
                     }
                     Ok::<_, store::Error>(())
                 })
@@ -227,13 +234,18 @@ impl Reconciler {
     }
 }
 
+/// Within how many days something ends, when that is worth a word.
+fn days_left(end: Timestamp, now: Timestamp) -> Option<i64> {
+    let left = end.duration_since(now).as_secs();
+    NOTICE.into_iter().find(|days| left <= days * 24 * 3600)
+}
+
 /// Speaks of a token that ends soon. One that was replaced has a successor, and is to end.
 fn notice(tx: &mut Tx<'_>, token: &tokens::Token, now: Timestamp) -> Result<(), store::Error> {
     let Some(end) = token.expires.filter(|_| token.is_live(now) && token.replaced.is_none()) else {
         return Ok(());
     };
-    let left = end.duration_since(now).as_secs();
-    let Some(days) = NOTICE.into_iter().find(|days| left <= days * 24 * 3600) else { return Ok(()) };
+    let Some(days) = days_left(end, now) else { return Ok(()) };
     let subject = format!("{}:{days}", token.id);
     let text = format!(
         "Token {} ends at {end}, in less than {days} {}; provisioning stops then. Run `ringcx-scim token rotate`.",

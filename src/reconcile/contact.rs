@@ -39,7 +39,7 @@ impl Reconciler {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, tenant = %tenant.id, "RingCX could not be read; creates wait");
+                    tracing::warn!(error = error.kind(), tenant = %tenant.id, "RingCX could not be read; creates wait");
                 }
             }
             tokio::select! {
@@ -109,7 +109,7 @@ impl Reconciler {
                 known.main_account = identity.main_account_id;
             }
             Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
-                tracing::warn!(%error, "the bridge's own administrator is not known");
+                tracing::warn!(error = error.kind(), "the bridge's own administrator is not known");
             }
             Err(error) => return Err(error),
         }
@@ -118,7 +118,7 @@ impl Reconciler {
                 items.extend(admins.iter().filter_map(|it| inventory::Item::admin(it, self.clock.now())));
             }
             Err(error @ upstream::Error::Forbidden { .. }) => {
-                tracing::warn!(%error, "administrators cannot be read; giving roles will fail");
+                tracing::warn!(error = error.kind(), "administrators cannot be read; giving roles will fail");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -132,7 +132,7 @@ impl Reconciler {
                     known.directory.rights_doc_titles = titles;
                 }
                 Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
-                    tracing::warn!(%error, "rights documents cannot be read");
+                    tracing::warn!(error = error.kind(), "rights documents cannot be read");
                 }
                 Err(error) => return Err(error),
             }
@@ -184,7 +184,7 @@ impl Reconciler {
             }
             // The names as they were known decide; a client that needs a newer one asks again.
             Err(error) => {
-                tracing::warn!(%error, tenant = %tenant.id, "the agent groups could not be read again");
+                tracing::warn!(error = error.kind(), tenant = %tenant.id, "the agent groups could not be read again");
             }
         }
         Ok(tenant.known().unwrap_or(known))
@@ -222,6 +222,16 @@ pub enum ContactError {
     /// Our store is in trouble.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl ContactError {
+    /// One word, for logs.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Upstream(error) => error.kind(),
+            Self::Store(_) => "store",
+        }
+    }
 }
 
 async fn directory(tenant: &Tenant, calls: &Calls) -> Result<Directory, upstream::Error> {

@@ -315,7 +315,8 @@ fn apply(
         Change::Patch(op) => {
             let patched = patch::apply(&schema::USER, base, op, rules)?;
             for path in &patched.skipped {
-                tracing::warn!(tenant = %tenant.id, path, "an attribute outside the schema was skipped");
+                let attribute = attribute(path);
+                tracing::warn!(tenant = %tenant.id, attribute, "an attribute outside the schema was skipped");
             }
             patched.resource
         }
@@ -329,6 +330,13 @@ fn apply(
 /// The record of a blocked write.
 fn told(record: &audit::Record, trip: &breaker::Trip, id: &PersonId) -> audit::Record {
     audit::Record { detail: trip.detail(std::slice::from_ref(id)).to_string(), ..record.clone() }
+}
+
+/// What may be logged of a path: the attribute before the filter, which may hold anything about anybody.
+fn attribute(path: &str) -> &str {
+    let name = path.split('[').next().unwrap_or_default();
+    let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "$-_.:".contains(letter));
+    if is_name { name } else { "no attribute" }
 }
 
 fn not_met() -> Outcome {

@@ -31,6 +31,7 @@ mod matching;
 mod observe;
 mod password;
 mod pinning;
+mod pulse;
 mod record;
 mod recover;
 mod release;

@@ -42,10 +42,10 @@ impl Reconciler {
                 () = tokio::time::sleep(LOOK) => {}
             }
             if let Err(error) = self.feed(tenant).await {
-                tracing::warn!(%error, tenant = %tenant.id, "the audit log of RingCX was not read");
+                tracing::warn!(error = error.kind(), tenant = %tenant.id, "the audit log of RingCX was not read");
             }
             if let Err(error) = self.round(tenant, every + jitter).await {
-                tracing::warn!(%error, tenant = %tenant.id, "a round of reconciliation was not finished; it is tried again");
+                tracing::warn!(error = error.kind(), tenant = %tenant.id, "a round of reconciliation was not finished; it is tried again");
             }
         }
     }

@@ -41,6 +41,8 @@ impl Reconciler {
         self.tasks.spawn(async move { this.keep_house(&until).await });
         let (this, until) = (self.clone(), shutdown.clone());
         self.tasks.spawn(async move { this.alarms(&until).await });
+        let (this, until) = (self.clone(), shutdown.clone());
+        self.tasks.spawn(async move { this.pulses(&until).await });
         self.work_off(&shutdown).await;
         self.tasks.close();
         if tokio::time::timeout(self.times.drain, self.tasks.wait()).await.is_err() {

@@ -77,6 +77,21 @@ impl Error {
         }
     }
 
+    /// One word, for logs and metrics: the text may quote RingCX, and RingCX may name people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::Held(_) => "held",
+            Self::Limited { .. } => "limited",
+            Self::Rejected { .. } => "rejected",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Garbled { .. } => "garbled",
+        }
+    }
+
     /// Whether a changing call may have been carried out although it failed: look before trying again.
     pub fn may_have_been_applied(&self) -> bool {
         matches!(

@@ -108,6 +108,12 @@ impl Tokens {
         matches!(self.credential, Credential::Jwt(_))
     }
 
+    /// The end of the RingCentral JWT, where it can be read.
+    pub(super) fn jwt_ends(&self) -> Option<jiff::Timestamp> {
+        let Credential::Jwt(platform) = &self.credential else { return None };
+        jiff::Timestamp::from_second(expiry(platform.jwt.expose_secret())?).ok()
+    }
+
     /// A token of the RingCentral platform, for its own API.
     pub(super) async fn platform_token(
         &self,

@@ -33,6 +33,8 @@ pub struct Transport {
     base: Url,
     /// Whether the credential was refused the last time it was shown.
     refused: AtomicBool,
+    /// When that was, in milliseconds since 1970; 0: never.
+    shown: AtomicI64,
 }
 
 /// One call, before it is sent.
@@ -72,7 +74,14 @@ impl Transport {
         let wire = Wire::new(ringcx.request_timeout.as_duration(), clock.clone())
             .map_err(|error| format!("TLS: {error}"))?;
         let tokens = Tokens::new(ringcx, credential, Arc::clone(&budget), clock);
-        Ok(Self { wire, tokens: Arc::new(tokens), budget, base, refused: AtomicBool::new(false) })
+        Ok(Self {
+            wire,
+            tokens: Arc::new(tokens),
+            budget,
+            base,
+            refused: AtomicBool::new(false),
+            shown: AtomicI64::new(0),
+        })
     }
 
     /// The name of the budget of these credentials: tenants with the same one share a [`Transport`].
@@ -88,17 +97,33 @@ impl Transport {
     /// Sends a call and gives its answer a meaning. Reads are tried again; changes never, except after a refused token.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Value, Error> {
         let answer = self.insist(call).await;
-        match &answer {
-            Ok(_) => self.refused.store(false, Ordering::Relaxed),
-            Err(Error::Unauthorized(_)) => self.refused.store(true, Ordering::Relaxed),
-            Err(_) => {}
-        }
+        let refused = match &answer {
+            Err(Error::Unauthorized(_)) => true,
+            Ok(_)
+            | Err(Error::Forbidden(_) | Error::NotFound | Error::Conflict(_) | Error::Rejected { .. }) => {
+                false
+            }
+            Err(_) => return answer,
+        };
+        self.refused.store(refused, Ordering::Relaxed);
+        self.shown.store(self.wire.clock.now().as_millisecond(), Ordering::Relaxed);
         answer
     }
 
     /// Whether the credential was refused the last time it was shown.
     pub(super) fn credential_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// When RingCX last said whether it takes the credential.
+    pub(super) fn credential_shown(&self) -> Option<jiff::Timestamp> {
+        let shown = Some(self.shown.load(Ordering::Relaxed)).filter(|shown| *shown > 0)?;
+        jiff::Timestamp::from_millisecond(shown).ok()
+    }
+
+    /// The end of the RingCentral JWT, where it can be read.
+    pub(super) fn jwt_ends(&self) -> Option<jiff::Timestamp> {
+        self.tokens.jwt_ends()
     }
 
     async fn insist(&self, call: &Call<'_>) -> Result<Value, Error> {
@@ -297,7 +322,7 @@ impl Wire {
             Ok((answer, limit)) => (answer, limit),
             Err(error) => (Err(error), None),
         };
-        let outcome = answer.as_ref().map_or_else(outcome, |_| "ok");
+        let outcome = answer.as_ref().map_or_else(Error::kind, |_| "ok");
         let took = begun.elapsed();
         metrics::call(operation, outcome, took);
         tracing::debug!(operation, outcome, duration_ms = took.as_millis(), "upstream call");
@@ -377,20 +402,6 @@ fn pause(text: &str, date: Option<&str>) -> Option<Duration> {
     }
     let wait = time(text)?.as_second() - time(date?)?.as_second();
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default()))
-}
-
-fn outcome(error: &Error) -> &'static str {
-    match error {
-        Error::Unauthorized(_) => "unauthorized",
-        Error::Forbidden(_) => "forbidden",
-        Error::NotFound => "not_found",
-        Error::Conflict(_) => "conflict",
-        Error::Held(_) => "held",
-        Error::Limited { .. } => "limited",
-        Error::Rejected { .. } => "rejected",
-        Error::Unavailable { .. } => "unavailable",
-        Error::Garbled { .. } => "garbled",
-    }
 }
 
 #[cfg(test)]

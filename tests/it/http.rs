@@ -249,3 +249,25 @@ async fn a_running_request_ends_when_the_server_stops() {
     .await;
     assert!(refused.is_err(), "no more connections are taken");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_turns_red_when_ringcx_refuses_the_credential_and_green_again() {
+    let bridge = TestBridge::start(Setup::default()).await;
+    let ready = async || bridge.raw("GET", "/readyz", &[], None).await;
+    assert_eq!(ready().await.status, 200);
+    let (quiet, asked) = (std::time::Duration::from_secs(45), bridge.ringcx.count("getAuth"));
+    bridge.reconciler.feel_pulse(quiet).await;
+    assert_eq!(bridge.ringcx.count("getAuth"), asked, "a credential that was just shown needs no question");
+    bridge.ringcx.expire_tokens();
+    for operation in ["refreshToken", "exchangeToken"] {
+        bridge.ringcx.fault(Fault::always(operation, FaultKind::Unauthorized));
+    }
+    bridge.reconciler.feel_pulse(std::time::Duration::ZERO).await;
+    let answer = ready().await;
+    assert_eq!((answer.status, &answer.body["tenants_refused_by_ringcx"]), (503, &json!(["default"])));
+    let why = "RingCX or RingCentral refuses the bridge's own credential of tenant default; run `ringcx-scim check`.";
+    assert_eq!(answer.body["why"], json!([why]));
+    bridge.ringcx.clear_faults();
+    bridge.reconciler.feel_pulse(std::time::Duration::ZERO).await;
+    assert_eq!(ready().await.status, 200);
+}

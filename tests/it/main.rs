@@ -12,6 +12,7 @@ mod admins;
 mod alerts;
 mod audit;
 mod bulk;
+mod canary;
 mod commands;
 mod concurrency;
 mod contract;

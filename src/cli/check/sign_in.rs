@@ -1,12 +1,18 @@
 //! Whether RingCentral and RingCX take the credential, and whether their clock is ours.
 
+use std::time::Duration;
+
 use super::{Patient, Report, clause};
+use crate::clock::Clock;
 use crate::upstream::Error;
 use crate::upstream::model::Identity;
 
 /// Seconds of difference that are worth a word, and those at which tokens and audit records go wrong.
 const OFF: u64 = 30;
 const FAR_OFF: u64 = 300;
+
+/// How long before its end a JWT is spoken of.
+const JWT_NOTICE: Duration = Duration::from_hours(24 * 30);
 
 /// Who the bridge is in RingCX; nothing when it could not sign in. An identity that RingCX does not tell is an empty one.
 pub(super) async fn run(patient: &Patient<'_>, report: &mut Report) -> Option<Identity> {
@@ -32,6 +38,7 @@ pub(super) async fn run(patient: &Patient<'_>, report: &mut Report) -> Option<Id
     match patient.calls.identity().await {
         Ok(identity) => {
             report.ok("sign-in", "RingCX accepts the credential");
+            jwt(patient, report);
             Some(identity)
         }
         Err(Error::Forbidden(_) | Error::NotFound) => {
@@ -42,6 +49,16 @@ pub(super) async fn run(patient: &Patient<'_>, report: &mut Report) -> Option<Id
             report.fail("sign-in", format!("{}; {}", trouble(&error), remedy(patient, &error)));
             None
         }
+    }
+}
+
+/// A JWT that ends stops everything, so its end is spoken of in time.
+fn jwt(patient: &Patient<'_>, report: &mut Report) {
+    let Some(end) = patient.ringcx.jwt_ends() else { return };
+    if end < Clock::system().now() + JWT_NOTICE {
+        let fix =
+            format!("make a new one at RingCentral and put it into tenant.{}.ringcentral.jwt", patient.id);
+        report.warn("sign-in", format!("the RingCentral JWT ends at {end}; {fix}"));
     }
 }
 

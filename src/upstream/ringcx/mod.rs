@@ -73,6 +73,16 @@ impl RingCx {
         self.transport.clock_ahead()
     }
 
+    /// When RingCX last said whether it takes these credentials.
+    pub fn credential_shown(&self) -> Option<jiff::Timestamp> {
+        self.transport.credential_shown()
+    }
+
+    /// When the RingCentral JWT ends, if it says.
+    pub fn jwt_ends(&self) -> Option<jiff::Timestamp> {
+        self.transport.jwt_ends()
+    }
+
     /// The calls that this process has made with these credentials, by operation.
     pub fn calls_made(&self) -> BTreeMap<&'static str, u64> {
         self.transport.calls_made()
