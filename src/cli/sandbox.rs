@@ -131,7 +131,9 @@ fn config(options: &Options, folder: &Path, seed: &Seed, upstream_url: &str) -> 
 async fn fresh_token(bridge: &Bridge) -> Result<String, Failure> {
     let tenant: TenantId = "default".parse().map_err(|error| Failure::Ran(anyhow!("{error}")))?;
     let name = format!("sandbox {}", crate::clock::Clock::system().now());
-    let minted = token::mint(&bridge.store, &tenant, &name, "write", Span::secs(365 * 86_400), None).await?;
+    let expires = Span::secs(365 * 86_400);
+    let wanted = token::Wanted { name: &name, scope: "write", expires, person: None, networks: None };
+    let minted = token::mint(&bridge.store, &tenant, wanted).await?;
     Ok(minted.secret.expose_secret().to_owned())
 }
 

@@ -10,6 +10,7 @@ use super::operator::operator;
 use super::{Failure, Of, say};
 use crate::clock::{Clock, Ids, Span};
 use crate::domain::{PersonId, TenantId};
+use crate::server::network::Network;
 use crate::server::token;
 use crate::store::people;
 use crate::store::tokens::{self, Token};
@@ -43,6 +44,9 @@ pub(super) struct Create {
     /// The SCIM id of the person for whom /Me stands; the token may do what its scope says all the same
     #[arg(long, value_name = "ID")]
     person: Option<String>,
+    /// A network from which it may be used, as in 10.0.0.0/8; may be given several times; left out: from everywhere
+    #[arg(long, value_name = "NETWORK")]
+    cidr: Vec<String>,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -105,15 +109,19 @@ pub(super) struct Minted {
     pub(super) stored: Token,
 }
 
+/// What a token is to be.
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a str,
+    pub(super) scope: &'a str,
+    pub(super) expires: Span,
+    pub(super) person: Option<PersonId>,
+    /// The networks from which it may be used.
+    pub(super) networks: Option<String>,
+}
+
 /// Makes a token; an error when a live one has that name.
-pub(super) async fn mint(
-    store: &Store,
-    tenant: &TenantId,
-    name: &str,
-    scope: &str,
-    expires: Span,
-    person: Option<PersonId>,
-) -> Result<Minted, Failure> {
+pub(super) async fn mint(store: &Store, tenant: &TenantId, wanted: Wanted<'_>) -> Result<Minted, Failure> {
+    let Wanted { name, scope, expires, person, networks } = wanted;
     let (secret, hash) = token::mint().context("the system gave no randomness")?;
     let now = Clock::system().now();
     let stored = Token {
@@ -128,6 +136,7 @@ pub(super) async fn mint(
         revoked: None,
         person,
         replaced: None,
+        networks,
     };
     let new = stored.clone();
     let record = record("create_token", &stored);
@@ -154,6 +163,9 @@ async fn make(create: Create) -> Result<(), Failure> {
     if create.name.trim().is_empty() {
         return Err(Failure::Input(anyhow!("--name is empty; say what the token is for")));
     }
+    let networks = create.cidr.join(" ");
+    Network::list(&networks).context("--cidr").map_err(Failure::Input)?;
+    let networks = Some(networks).filter(|list| !list.is_empty());
     let (store, tenant) = open(&create.of).await?;
     let scope = match create.scope {
         Scope::Read => "read",
@@ -170,7 +182,8 @@ async fn make(create: Create) -> Result<(), Failure> {
             )));
         }
     }
-    let minted = mint(&store, &tenant, create.name.trim(), scope, expires, person).await?;
+    let wanted = Wanted { name: create.name.trim(), scope, expires, person, networks };
+    let minted = mint(&store, &tenant, wanted).await?;
     store.close().await;
     tell(minted, create.json);
     Ok(())
@@ -243,7 +256,7 @@ async fn show(list: List) -> Result<(), Failure> {
                 json!({
                     "id": it.id, "name": it.name, "scope": it.scope, "created": it.created.to_string(),
                     "expires": time(it.expires), "last_used": time(it.last_used), "revoked": time(it.revoked),
-                    "replaced": time(it.replaced), "person": it.person.as_ref().map(PersonId::as_str),
+                    "replaced": time(it.replaced), "networks": it.networks, "person": it.person.as_ref().map(PersonId::as_str),
                 })
             })
             .collect();

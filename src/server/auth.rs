@@ -1,6 +1,7 @@
 //! Who calls: a bearer token of the tenant in whose path the request is.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::answered::Answering;
 use super::issuer::{self, Issuer, Use};
+use super::network::{Network, Source};
 use super::{App, Error, issued, token};
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{Rules, quirks};
@@ -87,6 +89,10 @@ impl FromRequestParts<App> for Caller {
         let rules = app.tenants.get(&token.tenant).filter(|_| token.tenant.as_str() == name);
         // A token of another tenant is answered like one that never was.
         let rules = rules.ok_or_else(|| Error::unauthorized("token of another tenant"))?.clone();
+        let source = parts.extensions.get::<Source>().and_then(|source| source.0);
+        if !may_come_from(&token, source) {
+            return Err(Error::unauthorized("token used from outside its networks"));
+        }
         if bare && !quirks::bare_token(&rules) {
             return Err(Error::unauthorized("token without the word Bearer"));
         }
@@ -116,6 +122,13 @@ impl FromRequestParts<App> for Caller {
         }
         Ok(Self { tenant: token.tenant, base, rules, actor, person: token.person, answering })
     }
+}
+
+/// Whether a token may be used from this address; a list that cannot be read lets nobody in.
+fn may_come_from(token: &Token, source: Option<IpAddr>) -> bool {
+    let Some(list) = &token.networks else { return true };
+    let networks = Network::list(list).unwrap_or_default();
+    source.is_some_and(|source| networks.iter().any(|network| network.contains(source)))
 }
 
 /// Whether the token stands without the word before it, as Okta's "HTTP Header" sends it, and the token.
@@ -179,6 +192,7 @@ fn of_issuer(app: &App, tenant: TenantId, issuer: &Issuer) -> Token {
         revoked: None,
         person: None,
         replaced: None,
+        networks: None,
     }
 }
 

@@ -16,6 +16,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answered::Answering;
 use super::auth::{Caller, ClientRequestId, RequestId, Straightened, no_route, tenant_of};
+use super::network::Source;
+use super::refusals::Refusals;
 use super::{
     App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, oauth, openapi, query, users,
 };
@@ -25,6 +27,10 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// No answer comes later than this: Okta hangs up after 60 seconds.
 const LATEST: Duration = Duration::from_secs(55);
+
+/// What one address is told whose credentials are refused again and again.
+const TOO_MANY_REFUSALS: &str =
+    "Too many credentials from this address were not accepted within a minute; check the token and wait.";
 
 /// The whole server as a service: paths are put right before they are routed.
 pub fn router(app: App) -> Router {
@@ -44,7 +50,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(app.settings.max_writes)), bounded))
-        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .layer(middleware::from_fn_with_state((app.clone(), Arc::new(Refusals::default())), around))
         .with_state(app);
     Router::new().fallback_service(tower::util::MapRequest::new(routes, straighten))
 }
@@ -135,7 +141,11 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// The outermost layer: request id, time limit, error bodies, metrics, one line of log.
-async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+async fn around(
+    State((app, refusals)): State<(App, Arc<Refusals>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
     let id = app.ids.next().to_string();
     let method = request.method().as_str().to_owned();
@@ -153,6 +163,8 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if let Some(id) = ClientRequestId::of(request.headers()) {
         request.extensions_mut().insert(id);
     }
+    let source = Source::of(&request, &app.settings.trusted_proxies);
+    request.extensions_mut().insert(source);
     let answering = Answering::default();
     request.extensions_mut().insert(answering.clone());
     let path = request.uri().path().to_owned();
@@ -164,6 +176,12 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
         )
         .into_response()
     });
+    if response.status() == StatusCode::UNAUTHORIZED
+        && let Some(after) =
+            source.0.and_then(|it| refusals.count(it, app.settings.max_refusals_per_minute, app.clock.now()))
+    {
+        response = Error::slow_down(after, TOO_MANY_REFUSALS.to_owned()).into_response();
+    }
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
         *response.body_mut() = Body::from(error.scim.to_body(&id).to_string());

@@ -1,7 +1,7 @@
 //! Listening: plain or with TLS, certificates that change, and an end that lets running requests finish.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,7 @@ pub async fn run(app: App, listener: TcpListener, shutdown: CancellationToken) -
         stop.graceful_shutdown(Some(drain));
     });
     let settings = app.settings.clone();
-    let service = router(app).into_make_service();
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let served = match (&settings.tls_cert, &settings.tls_key) {
         (Some(cert), Some(key)) => {
             let config = RustlsConfig::from_pem_file(cert, key).await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
 use crate::clock::Span;
 
 /// Where the server listens, and its limits.
@@ -37,6 +38,10 @@ pub struct Settings {
     pub max_bulk_operations: usize,
     /// How long a job stays with a replica that says nothing more. Default: the longest `request_timeout` and 5 s.
     pub lease: Option<Span>,
+    /// How many refused credentials a minute from one address are answered 401; more are answered 429. Default 100.
+    pub max_refusals_per_minute: u32,
+    /// The networks of proxies whose `X-Forwarded-For` is believed, as in `["10.0.0.0/8"]`. Default: nobody's.
+    pub trusted_proxies: Vec<Network>,
     /// The most writes under way at once; more are answered 503. Default 4000.
     pub max_writes: usize,
     /// How long running requests may take to end when the server stops. Default 25 s.
@@ -59,6 +64,8 @@ impl Default for Settings {
             issued_token_lifetime: Span::secs(3600),
             max_bulk_operations: 1000,
             lease: None,
+            max_refusals_per_minute: 100,
+            trusted_proxies: Vec::new(),
             max_writes: 4000,
             drain_timeout: Span::secs(25),
         }

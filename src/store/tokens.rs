@@ -30,6 +30,8 @@ pub struct Token {
     pub person: Option<PersonId>,
     /// When another one took its name; it lives on until it ends.
     pub replaced: Option<Timestamp>,
+    /// The networks from which it may be used, divided by spaces; left out: from everywhere.
+    pub networks: Option<String>,
 }
 
 impl Token {
@@ -39,8 +41,7 @@ impl Token {
     }
 }
 
-const COLUMNS: &str =
-    "id, tenant, name, hash, scope, created_at, expires_at, last_used_at, revoked_at, person_id, replaced_at";
+const COLUMNS: &str = "id, tenant, name, hash, scope, created_at, expires_at, last_used_at, revoked_at, person_id, replaced_at, networks";
 
 fn read(row: &Row<'_>) -> Result<Token, Error> {
     let tenant = row.text(1)?;
@@ -56,14 +57,15 @@ fn read(row: &Row<'_>) -> Result<Token, Error> {
         revoked: row.opt_time(8)?,
         person: row.opt_text(9)?.map(PersonId::from),
         replaced: row.opt_time(10)?,
+        networks: row.opt_text(11)?,
     })
 }
 
 /// Stores a new token; false when a live one has that name.
 pub fn create(tx: &mut Tx<'_>, token: &Token) -> Result<bool, Error> {
     let made = tx.exec(
-        "INSERT INTO tokens (tenant, id, name, hash, scope, created_at, expires_at, person_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO tokens (tenant, id, name, hash, scope, created_at, expires_at, person_id, networks)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT DO NOTHING",
         &[
             (&token.tenant).into(),
@@ -74,6 +76,7 @@ pub fn create(tx: &mut Tx<'_>, token: &Token) -> Result<bool, Error> {
             token.created.into(),
             token.expires.into(),
             token.person.as_ref().map(PersonId::as_str).into(),
+            token.networks.as_ref().into(),
         ],
     )?;
     Ok(made == 1)

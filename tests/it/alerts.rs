@@ -214,6 +214,7 @@ async fn a_token_is_spoken_of_thirty_seven_and_one_day_before_its_end_once_each(
         revoked: None,
         person: None,
         replaced: None,
+        networks: None,
     };
     let made = [
         token("t-31d", 31 * 24),

@@ -271,3 +271,45 @@ async fn readiness_turns_red_when_ringcx_refuses_the_credential_and_green_again(
     bridge.reconciler.feel_pulse(std::time::Duration::ZERO).await;
     assert_eq!(ready().await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_credentials_are_limited_by_address_and_good_ones_are_served_all_the_same() {
+    let bridge = TestBridge::start(Setup::default()).await;
+    let wrong = [("authorization", "Bearer wrong")];
+    let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
+    let mut last = None;
+    // Twice as many as are allowed, so that a minute that begins meanwhile changes nothing.
+    for _ in 0..202 {
+        let answer = bridge.raw("GET", "/scim/v2/Users", &wrong, None).await;
+        *statuses.entry(answer.status).or_default() += 1;
+        last = Some(answer);
+    }
+    assert!(statuses[&401] >= 100 && statuses.contains_key(&429) && statuses.len() == 2, "{statuses:?}");
+    let last = last.unwrap();
+    assert_eq!(last.body["status"], "429", "{}", last.text);
+    assert!((1..=60).contains(&last.headers["retry-after"].parse::<u32>().unwrap()));
+    assert_eq!(bridge.send("GET", "/Users", None).await.status, 200);
+    let forwarded = [("authorization", "Bearer wrong"), ("x-forwarded-for", "203.0.113.9")];
+    assert_eq!(
+        bridge.raw("GET", "/scim/v2/Users", &forwarded, None).await.status,
+        429,
+        "nobody's word is taken"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_with_networks_is_good_only_from_there() {
+    let bridge = TestBridge::start(Setup::default()).await;
+    for (name, networks, status) in
+        [("a", "10.0.0.0/8", 401), ("b", "10.0.0.0/8 127.0.0.0/8", 200), ("c", "nonsense", 401)]
+    {
+        let bearer = format!("Bearer {}", bridge.token_of(name).await);
+        let change = move |tx: &mut ringcx_scim::store::Tx<'_>| {
+            let token = format!("of-{name}");
+            tx.exec("UPDATE tokens SET networks = $1 WHERE name = $2", &[networks.into(), (&token).into()])
+        };
+        bridge.store.write(change).await.unwrap();
+        let answer = bridge.raw("GET", "/scim/v2/Users", &[("authorization", &bearer)], None).await;
+        assert_eq!(answer.status, status, "{networks}");
+    }
+}

@@ -245,6 +245,7 @@ impl TestBridge {
             revoked: None,
             person: Some(person.into()),
             replaced: None,
+            networks: None,
         };
         self.store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
         secret.expose_secret().to_owned()
@@ -360,6 +361,7 @@ async fn mint(store: &Store, tenant: &TenantId, clock: &Clock, id: &str) -> Stri
         revoked: None,
         person: None,
         replaced: None,
+        networks: None,
     };
     store.write(move |tx| tokens::create(tx, &stored)).await.unwrap();
     secret.expose_secret().to_owned()
