@@ -3,6 +3,7 @@
 //! Standard output carries what was asked for, standard error everything else. Exit codes: 0 done; 1 ran, but found or left
 //! something; 2 bad input, nothing changed.
 
+mod access;
 mod audit;
 mod check;
 mod health;
@@ -67,8 +68,8 @@ enum Command {
     /// What was decided and done: export, proof, and the story of one request
     #[command(subcommand)]
     Audit(audit::Command),
-    #[command(hide = true)]
-    Access(Later),
+    /// What a person can do in RingCX as an administrator, and why
+    Access(access::Options),
 }
 
 /// Which tenant of which configuration.
@@ -171,7 +172,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Audit(command) => audit::run(command).await,
-        Command::Access(_) => Err(later("access")),
+        Command::Access(options) => access::run(options).await,
     }
 }
 

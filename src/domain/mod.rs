@@ -20,6 +20,7 @@ pub mod plan;
 pub mod policy;
 #[cfg(test)]
 mod properties;
+pub mod reasons;
 
 pub use crate::scim::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};

@@ -6,6 +6,7 @@
 //! for that on behalf of a request; the worker does it for everybody else. Nothing here knows HTTP.
 
 mod accept;
+mod access;
 mod admin_steps;
 mod agent_steps;
 pub mod alert;
@@ -53,6 +54,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use access::Access;
 pub use budget::SharedBudget;
 pub use contact::ContactError;
 pub use drift::{Drift, Finding};

@@ -48,6 +48,15 @@ pub fn claim(
     Ok(holder.filter(|holder| holder != owner))
 }
 
+/// Who holds a name.
+pub fn holder(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, key: &str) -> Result<Option<String>, Error> {
+    tx.one(
+        "SELECT owner FROM names WHERE tenant = $1 AND kind = $2 AND key = $3",
+        &[tenant.into(), kind.as_str().into(), key.into()],
+        |row| row.text(0),
+    )
+}
+
 /// Frees every name of this kind that `owner` holds, except those in `keep`.
 pub fn keep_only(
     tx: &mut Tx<'_>,

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says what it saw"
 )]
 
+mod access;
 mod admins;
 mod alerts;
 mod audit;
@@ -36,6 +37,7 @@ mod leavers;
 mod life;
 mod membership;
 mod mistakes;
+mod no_path;
 mod oauth;
 mod pause;
 mod people;
@@ -43,6 +45,7 @@ mod power;
 mod profile;
 mod queries;
 mod reading;
+mod role_clients;
 mod rules;
 mod support;
 mod surface;

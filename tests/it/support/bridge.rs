@@ -275,6 +275,18 @@ impl TestBridge {
         panic!("jobs are left over: {:?}", self.ringcx.calls().iter().rev().take(20).collect::<Vec<_>>());
     }
 
+    /// Does what the worker would do at once, and leaves what waits for somebody.
+    pub(crate) async fn run_jobs_briefly(&self) {
+        for _ in 0..50 {
+            self.reconciler.run_jobs().await.unwrap();
+            let id: TenantId = "default".parse().unwrap();
+            if self.store.read(move |tx| store::jobs::waiting(tx, &id)).await.unwrap() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Creates a user and gives its id and its agent's.
     pub(crate) async fn create(&self, body: Value) -> (String, i64) {
         let answer = self.send("POST", "/Users", Some(&body)).await;
