@@ -223,6 +223,18 @@ impl Policy {
                     .to_owned(),
             ));
         }
+        let smallest = [
+            ("mass_change_group", self.mass_change_group, 2),
+            ("mass_change_empty", self.mass_change_empty, 1),
+        ];
+        for (key, value, least) in smallest {
+            if value < least {
+                found.push((
+                    key,
+                    format!("must be at least {least}; mass_change = \"off\" switches the guard off"),
+                ));
+            }
+        }
         if self.default_agent_group.as_deref().is_some_and(|name| name.trim().is_empty()) {
             found.push((
                 "default_agent_group",

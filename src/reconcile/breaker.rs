@@ -82,7 +82,7 @@ pub(super) fn stop(
     judge(tx, tenant, &[loser], now)
 }
 
-/// Counts what leaving `group` takes away from `gone`, and blocks it where it is too much; `record` becomes what is written down then.
+/// Counts what it takes away from `gone` that `group` is theirs no more, or gives less than it did, and blocks it where it is too much; `record` becomes what is written down then.
 ///
 /// `emptied` says that the group was replaced by nobody.
 pub(super) fn left(
@@ -294,11 +294,11 @@ pub(super) fn memberships(
     Ok(memberships)
 }
 
+/// These groups and another one, which may be one of them as it was before.
 fn with(mut memberships: Vec<Membership>, group: Membership) -> Vec<Membership> {
-    if !memberships.iter().any(|it| it.id == group.id) {
-        memberships.push(group);
-        memberships.sort_by(|one, other| one.id.cmp(&other.id));
-    }
+    memberships.retain(|it| it.id != group.id);
+    memberships.push(group);
+    memberships.sort_by(|one, other| one.id.cmp(&other.id));
     memberships
 }
 

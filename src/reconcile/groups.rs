@@ -14,6 +14,7 @@ use crate::domain::answer;
 use crate::domain::desired::group_named;
 use crate::domain::grant::{self, GroupGrants, Membership, Pins};
 use crate::domain::person::group_keys;
+use crate::domain::policy::MassChange;
 use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::scim::filter::{AttrPath, Filter, Matcher};
 use crate::scim::patch::{self, MemberChange, PatchOp};
@@ -47,7 +48,7 @@ struct Moved {
     added: BTreeSet<String>,
     removed: BTreeSet<String>,
     skipped: Vec<String>,
-    /// Whether a list without members has left nobody.
+    /// Whether a list without members has left nobody, while the mass-change guard is on.
     emptied: bool,
 }
 
@@ -249,7 +250,7 @@ impl Reconciler {
                     breaker::left(tx, &of, &standing, &moved.removed, moved.emptied, &guard)?;
                     let later = now + if moved.emptied { times.regroup } else { times.debounce };
                     enqueue(tx, &of, &standing, &moved, &by, (now, later))?;
-                    enqueue_all_if_regranted(tx, &of, &group, &base, &by, now)?;
+                    enqueue_all_if_regranted(tx, &of, &group, &base, &by, &guard)?;
                 }
                 Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
             })
@@ -325,7 +326,7 @@ fn change_members(
         Some(MemberChange::RemoveAll) => true,
         _ => false,
     };
-    moved.emptied = empty_list && !moved.removed.is_empty();
+    moved.emptied = empty_list && !moved.removed.is_empty() && tenant.policy.mass_change == MassChange::On;
     Ok(moved)
 }
 
@@ -373,16 +374,22 @@ fn enqueue_all_if_regranted(
     before: &groups::Group,
     base: &Resource,
     by: &Actor,
-    now: jiff::Timestamp,
+    guard: &audit::Record,
 ) -> Result<(), Error> {
     let Some(after) = groups::get(tx, &tenant.id, &before.id)? else { return Ok(()) };
     let body = parse(&after)?;
-    pinning::pin(tx, tenant, &standing(&after, &body), now)?;
-    if gives(tenant, &standing(before, base)) == gives(tenant, &standing(&after, &body)) {
+    let (was, is) = (standing(before, base), standing(&after, &body));
+    pinning::pin(tx, tenant, &is, guard.at)?;
+    if gives(tenant, &was) == gives(tenant, &is) {
         return Ok(());
     }
-    for member in members::ids(tx, &tenant.id, &before.id)? {
-        jobs::enqueue_for(tx, &tenant.id, &PersonId::from(member), Lane::Revoke, (now, now), by)?;
+    let all = members::ids(tx, &tenant.id, &before.id)?.into_iter().collect();
+    if gives(tenant, &is) != GroupGrants::default() {
+        breaker::joined(tx, tenant, &is, &all, false, guard)?;
+    }
+    breaker::left(tx, tenant, &was, &all, false, guard)?;
+    for member in all {
+        jobs::enqueue_for(tx, &tenant.id, &PersonId::from(member), Lane::Revoke, (guard.at, guard.at), by)?;
     }
     Ok(())
 }

@@ -188,9 +188,12 @@ impl Reconciler {
                 let one = match verdict {
                     Verdict::Release => release(tx, &of, &loaded, now)?,
                     Verdict::Reject => {
-                        let why = json!({"detail": "An operator rejected the change."}).to_string();
-                        revisions::end_blocked(tx, &of.id, &id, &why, now)?;
-                        restore(tx, &of, &loss, &by, now)?
+                        let one = restore(tx, &of, &loss, &by, now)?;
+                        if matches!(one, One::Done) {
+                            let why = json!({"detail": "An operator rejected the change."}).to_string();
+                            revisions::end_blocked(tx, &of.id, &id, &why, now)?;
+                        }
+                        one
                     }
                 };
                 if matches!(one, One::Done) {
@@ -282,7 +285,7 @@ fn release(tx: &mut Tx<'_>, tenant: &Tenant, loaded: &Loaded, now: jiff::Timesta
     Ok(One::Done)
 }
 
-/// Gives a person back what a loss has taken, or was to take.
+/// Gives a person back what a loss has taken, or was to take. What a group gives is the identity provider's to put right.
 fn restore(
     tx: &mut Tx<'_>,
     tenant: &Tenant,
@@ -302,6 +305,15 @@ fn restore(
         people::revive(tx, of, id, &user_keys(&body).emails, now)?;
         for group in &former.groups {
             rejoin(tx, of, group, id, now)?;
+        }
+    }
+    for group in &former.kept {
+        if members::has(tx, of, &group.id, id)? {
+            let why = format!(
+                "group {} gives less than it did; give it its name and externalId back, or release",
+                group.id
+            );
+            return Ok(One::Left(why));
         }
     }
     for group in former.left.iter().chain(&former.kept) {

@@ -52,7 +52,8 @@ impl Former {
     /// With what an earlier loss has remembered: the older body is the one to give back.
     fn after(self, earlier: Option<Self>) -> Self {
         let Some(earlier) = earlier else { return self };
-        let joint = |one: Vec<Membership>, other: Vec<Membership>| other.into_iter().fold(one, with);
+        // As they were first: the older ones win.
+        let joint = |older: Vec<Membership>, newer: Vec<Membership>| older.into_iter().fold(newer, with);
         Self {
             body: earlier.body.or(self.body),
             groups: &earlier.groups | &self.groups,

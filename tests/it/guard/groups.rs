@@ -167,3 +167,27 @@ async fn a_group_that_gives_power_is_deleted_and_given_back() {
     assert_eq!(decided.decided.len(), 1);
     assert!(!reports(&bridge, 0) && (1..6).all(|n| reports(&bridge, n)), "one person is released alone");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_gives_less_under_another_id_is_blocked_until_it_is_put_right() {
+    let groups = json!([{"match": "ext-1", "roles": ["REPORT_ADMINISTRATIVE_USER"]}]);
+    let bridge = guarded(&json!({}), groups).await;
+    let staff = staff(&bridge, 0..6).await;
+    let new = json!({"displayName": "Any", "externalId": "ext-1", "members": members(&staff)});
+    let group = bridge.send("POST", "/Groups", Some(&new)).await;
+    let group = format!("/Groups/{}", group.body["id"].as_str().unwrap());
+    bridge.run_jobs().await;
+    assert!((0..6).all(|n| reports(&bridge, n)));
+    assert_eq!(bridge.send("PATCH", &group, Some(&replace("externalId", &json!("ext-2")))).await.status, 204);
+    bridge.run_jobs().await;
+    assert!((0..6).all(|n| reports(&bridge, n)));
+    assert_eq!(state(&bridge, &staff[0].0).await, "blocked");
+    let decided = decide(&bridge, Verdict::Reject, None).await;
+    assert_eq!((decided.decided.len(), decided.left.len()), (0, 6));
+    assert!(decided.left[0].1.contains("externalId"), "{decided:?}");
+    assert_eq!(bridge.send("PATCH", &group, Some(&replace("externalId", &json!("ext-1")))).await.status, 204);
+    bridge.run_jobs().await;
+    assert!((0..6).all(|n| reports(&bridge, n)));
+    assert_eq!(state(&bridge, &staff[0].0).await, "active");
+    assert!(decide(&bridge, Verdict::Release, None).await.is_nothing());
+}
