@@ -258,10 +258,17 @@ fn effective_group(
                     Err(why) => notes.push(why),
                 }
             }
-            GroupWish::Linked(id) | GroupWish::Home(id) => {
+            GroupWish::Home(id) if known.iter().any(|group| group.id == id) => return Some(id),
+            GroupWish::Home(_) => {}
+            GroupWish::Linked(id) => {
                 if known.iter().any(|group| group.id == id) {
                     return Some(id);
                 }
+                // The next wish would put the person somewhere that nobody chose.
+                notes.push(format!(
+                    "agent group {id}, to which a group of this person is tied, is not in RingCX any more; nobody is moved until it is."
+                ));
+                return None;
             }
         }
     }

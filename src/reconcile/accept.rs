@@ -362,7 +362,7 @@ pub(super) fn missing(id: &PersonId) -> Error {
 }
 
 /// Whether a change touches what is checked against lists of the tenant or of RingCX.
-fn touches_grants(base: &Resource, user: &Resource) -> bool {
+pub(super) fn touches_grants(base: &Resource, user: &Resource) -> bool {
     let ringcx = |name: &str| format!("{}:{name}", scim::urn::RINGCX_USER);
     let named =
         ["agentGroupName", "initialState", "ghostRnaAction", "defaultDialGroup", "manualOutboundQueue"];

@@ -135,6 +135,12 @@ impl Case<'_> {
         match answer {
             Ok(value) => Ok((entry, value)),
             Err(error) => {
+                if matches!(error, upstream::Error::Limited { after } if after.is_zero()) {
+                    // It made way before it was sent, so there is nothing to tell anybody.
+                    let (tenant, id) = (self.tenant.id.clone(), entry.id);
+                    self.store.write(move |tx| journal::discard(tx, &tenant, &id)).await?;
+                    return Err(Trouble::Limited(std::time::Duration::ZERO));
+                }
                 let entry = Entry { reason: Some(error.to_string()), ..entry };
                 if error.may_have_been_applied() {
                     self.note_lost(&entry).await?;

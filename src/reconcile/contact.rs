@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::tenant::{Known, StoredKnown};
 use super::{Error, Reconciler, Tenant};
+use crate::domain::TenantId;
 use crate::domain::desired::{Assignables, Directory};
 use crate::domain::fold;
 use crate::domain::policy::ExternalIdSource;
-use crate::store::{self, facts, inventory};
+use crate::store::{self, Store, Tx, facts, inventory};
 use crate::upstream::model::{Agent, AgentGroup, AgentGroupId, AgentId, RightsDocId};
 use crate::upstream::{self, Calls, Lane};
 
@@ -21,8 +22,14 @@ const KNOWN: &str = "known";
 /// How old the directory must be before an unknown name is worth another look at RingCX.
 const REFRESH: Duration = Duration::from_secs(15);
 
+/// How long a request waits for the names to be read again.
+const NAMES_WITHIN: Duration = Duration::from_secs(5);
+
 /// The fact that says when the directory was read.
 pub(super) const KNOWN_AT: &str = "known_at";
+
+/// The row that is locked while what is known is changed.
+const KNOWN_LOCK: &str = "known_lock";
 
 /// How many agents are read one by one to learn whether `externalAgentId` is in use.
 const SAMPLE: usize = 5;
@@ -65,18 +72,9 @@ impl Reconciler {
     pub(super) async fn first_contact(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
         let _alone = tenant.reading.lock().await;
         let id = tenant.id.clone();
-        if let Some(text) = self.store.read(move |tx| facts::get(tx, &id, KNOWN)).await?
-            && let Ok(stored) = serde_json::from_str::<StoredKnown>(&text)
-        {
-            let mut known: Known = stored.into();
-            if tenant.policy.assignment_shape.is_some() && known.directory.assignables.is_none() {
-                // The setting is younger than what the store remembers.
-                known.directory.assignables =
-                    Some(assignables(&tenant.ringcx.calls(Lane::Update, None)).await?);
-                self.store_known(tenant, &known, None).await?;
-            }
-            tenant.learn(known);
-            return Ok(());
+        if let (Some(known), at) = self.store.read(move |tx| stored(tx, &id)).await? {
+            let known = tenant.learn(known, at);
+            return Ok(self.catch_up(tenant, &known).await?);
         }
         let calls = tenant.ringcx.calls(Lane::Update, None);
         let mut known = Known { directory: directory(tenant, &calls).await?, ..Known::default() };
@@ -92,8 +90,33 @@ impl Reconciler {
         if tenant.policy.manage_admins {
             self.read_admins(&calls, &mut known, &mut items).await?;
         }
-        self.store_known(tenant, &known, Some(items)).await?;
-        tenant.learn(known);
+        self.amend(tenant, items, move |it| {
+            // Decided once: another replica may have been first.
+            let source = it.external_id_source.or(known.external_id_source);
+            *it = Known { external_id_source: source, ..known.clone() };
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Reads what a setting asks for that is younger than what the store remembers.
+    async fn catch_up(&self, tenant: &Tenant, known: &Known) -> Result<(), ContactError> {
+        let calls = tenant.ringcx.calls(Lane::Update, None);
+        if tenant.policy.assignment_shape.is_some() && known.directory.assignables.is_none() {
+            let found = assignables(&calls).await?;
+            self.amend(tenant, Vec::new(), move |it| it.directory.assignables = Some(found.clone())).await?;
+        }
+        if tenant.policy.manage_admins && known.own_user.is_none() {
+            let (mut read, mut items) = (known.clone(), Vec::new());
+            self.read_admins(&calls, &mut read, &mut items).await?;
+            self.amend(tenant, items, move |it| {
+                it.own_user = read.own_user;
+                it.main_account.clone_from(&read.main_account);
+                it.directory.rights_docs.clone_from(&read.directory.rights_docs);
+                it.directory.rights_doc_titles.clone_from(&read.directory.rights_doc_titles);
+            })
+            .await?;
+        }
         Ok(())
     }
 
@@ -140,77 +163,129 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn store_known(
+    async fn amend(
         &self,
         tenant: &Tenant,
-        known: &Known,
-        items: Option<Vec<inventory::Item>>,
-    ) -> Result<(), store::Error> {
-        let (id, known, now) = (tenant.id.clone(), known.clone(), self.clock.now());
-        self.store
-            .write(move |tx| {
-                for item in items.iter().flatten() {
-                    inventory::put(tx, &id, item)?;
-                }
-                facts::set(tx, &id, KNOWN_AT, &now.as_millisecond().to_string(), now)?;
-                write_known(tx, &id, &known, now)
-            })
-            .await
+        items: Vec<inventory::Item>,
+        change: impl Fn(&mut Known) + Send + Sync + 'static,
+    ) -> Result<Arc<Known>, store::Error> {
+        amend(&self.store, tenant, items, self.clock.now(), change).await
     }
 
-    /// Reads the names of the account again, because one was asked for that is not known; at most every few seconds.
-    pub(super) async fn refresh_names(&self, tenant: &Arc<Tenant>) -> Result<Arc<Known>, Error> {
-        let _alone = tenant.reading.lock().await;
-        let known = tenant.known().unwrap_or_default();
+    /// What is known of the account, read from the store when another replica has learned something; nothing before first contact.
+    pub(super) async fn known_now(&self, tenant: &Tenant) -> Result<Option<Arc<Known>>, store::Error> {
+        let (Some(known), Some(ours)) = (tenant.known(), tenant.known_at()) else { return Ok(None) };
         let id = tenant.id.clone();
-        let read = self.store.read(move |tx| facts::get(tx, &id, KNOWN_AT)).await?;
-        let read = read.and_then(|text| text.parse().ok()).unwrap_or(0_i64);
+        let newer = self
+            .store
+            .read(move |tx| {
+                let at = known_at(tx, &id)?;
+                if at > ours { stored(tx, &id) } else { Ok((None, at)) }
+            })
+            .await?;
+        Ok(Some(match newer {
+            (Some(newer), at) => tenant.learn(newer, at),
+            (None, _) => known,
+        }))
+    }
+
+    /// Reads the names of the account again, because a request asks for one that is not known. Nothing when RingCX does not say in
+    /// time what there is: then nobody knows whether the name is wrong.
+    pub(super) async fn names_in_time(&self, tenant: &Arc<Tenant>) -> Result<Option<Arc<Known>>, Error> {
+        let within = NAMES_WITHIN.min(self.times.settle);
+        tokio::time::timeout(within, self.refresh_names(tenant)).await.unwrap_or(Ok(None))
+    }
+
+    /// Reads the names of the account again, at most every few seconds; nothing when RingCX cannot be read.
+    pub(super) async fn refresh_names(&self, tenant: &Arc<Tenant>) -> Result<Option<Arc<Known>>, Error> {
+        let _alone = tenant.reading.lock().await;
+        let known = self.known_now(tenant).await?.unwrap_or_default();
+        let id = tenant.id.clone();
+        let read = self.store.read(move |tx| known_at(tx, &id)).await?;
         let age = self.clock.now().as_millisecond().saturating_sub(read);
         if u128::try_from(age).is_ok_and(|age| age < REFRESH.as_millis()) {
-            return Ok(known);
+            return Ok(Some(known));
         }
-        let calls = tenant.ringcx.calls(Lane::Update, None);
-        let mut fresh = Known::clone(&known);
-        match directory(tenant, &calls).await {
-            Ok(directory) => {
-                fresh.directory = Directory {
-                    agent_groups: directory.agent_groups,
-                    aux_states: directory.aux_states,
-                    assignables: directory.assignables,
-                    ..fresh.directory
-                };
-                self.store_known(tenant, &fresh, None).await?;
-                tenant.learn(fresh);
-            }
-            // The names as they were known decide; a client that needs a newer one asks again.
+        match self.list_names(tenant, Lane::Update).await {
+            Ok(known) => Ok(Some(known)),
+            Err(ContactError::Store(error)) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(error = error.kind(), tenant = %tenant.id, "the agent groups could not be read again");
+                Ok(None)
             }
         }
-        Ok(tenant.known().unwrap_or(known))
+    }
+
+    /// Reads the names of the account again.
+    pub(super) async fn list_names(&self, tenant: &Tenant, lane: Lane) -> Result<Arc<Known>, ContactError> {
+        let before = self.known_now(tenant).await?.unwrap_or_default();
+        let listed = directory(tenant, &tenant.ringcx.calls(lane, None)).await?;
+        let relisted = move |it: &mut Known| {
+            // A group that was made while the list was on its way is not in it.
+            let is_in = |groups: &[AgentGroup], id| groups.iter().any(|group| group.id == id);
+            let mut groups = listed.agent_groups.clone();
+            let made = it.directory.agent_groups.iter().filter(|group| {
+                !is_in(&before.directory.agent_groups, group.id) && !is_in(&listed.agent_groups, group.id)
+            });
+            groups.extend(made.cloned());
+            it.directory.agent_groups = groups;
+            it.directory.aux_states.clone_from(&listed.aux_states);
+            it.directory.assignables.clone_from(&listed.assignables);
+        };
+        Ok(self.amend(tenant, Vec::new(), relisted).await?)
     }
 
     /// Remembers a group that the bridge has made.
     pub(super) async fn know_group(&self, tenant: &Tenant, group: AgentGroup) -> Result<(), store::Error> {
-        let mut known = tenant.known().map(|known| Known::clone(&known)).unwrap_or_default();
-        known.directory.agent_groups.retain(|it| it.id != group.id);
-        known.directory.agent_groups.push(group);
-        self.store_known(tenant, &known, None).await?;
-        tenant.learn(known);
-        Ok(())
+        let known = move |it: &mut Known| {
+            it.directory.agent_groups.retain(|known| known.id != group.id);
+            it.directory.agent_groups.push(group.clone());
+        };
+        self.amend(tenant, Vec::new(), known).await.map(drop)
     }
 }
 
-/// Writes down what is known of an account.
-pub(super) fn write_known(
-    tx: &mut store::Tx<'_>,
-    tenant: &crate::domain::TenantId,
-    known: &Known,
+/// Changes what all replicas know of the account, one after the other.
+pub(super) async fn amend(
+    store: &Store,
+    tenant: &Tenant,
+    items: Vec<inventory::Item>,
     now: jiff::Timestamp,
-) -> Result<(), store::Error> {
-    let text = serde_json::to_string(&StoredKnown::from(known))
-        .map_err(|error| store::Error::Corrupt(error.to_string()))?;
-    facts::set(tx, tenant, KNOWN, &text, now)
+    change: impl Fn(&mut Known) + Send + Sync + 'static,
+) -> Result<Arc<Known>, store::Error> {
+    let id = tenant.id.clone();
+    let (known, at) = store
+        .write(move |tx| {
+            // Whoever comes second waits here, and sees what the first has written.
+            facts::set(tx, &id, KNOWN_LOCK, "", now)?;
+            let (known, at) = stored(tx, &id)?;
+            let mut known = known.unwrap_or_default();
+            change(&mut known);
+            for item in &items {
+                inventory::put(tx, &id, item)?;
+            }
+            let at = now.as_millisecond().max(at + 1);
+            let text = serde_json::to_string(&StoredKnown::from(&known))
+                .map_err(|error| store::Error::Corrupt(error.to_string()))?;
+            facts::set(tx, &id, KNOWN_AT, &at.to_string(), now)?;
+            facts::set(tx, &id, KNOWN, &text, now)?;
+            Ok::<_, store::Error>((known, at))
+        })
+        .await?;
+    Ok(tenant.learn(known, at))
+}
+
+/// What the store remembers of the account, and since when.
+fn stored(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<(Option<Known>, i64), store::Error> {
+    let at = known_at(tx, tenant)?;
+    let text = facts::get(tx, tenant, KNOWN)?;
+    // What an older program has written and this one does not understand is read from RingCX again.
+    let known = text.and_then(|text| serde_json::from_str::<StoredKnown>(&text).ok());
+    Ok((known.map(Known::from), at))
+}
+
+fn known_at(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<i64, store::Error> {
+    Ok(facts::get(tx, tenant, KNOWN_AT)?.and_then(|text| text.parse().ok()).unwrap_or_default())
 }
 
 /// Why an account could not be read.

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::case::Case;
-use super::contact::write_known;
+use super::contact::amend;
 use super::doc_batch::{Batch, Given};
-use super::tenant::Known;
 use super::trouble::{Doing, Trouble};
 use crate::domain::policy::AssignmentMode;
 use crate::scim;
@@ -64,14 +63,14 @@ impl Case<'_> {
     /// Takes a document that is gone out of what is known of the account, so that it is not listed any more.
     async fn offer_no_more(&self, doc: RightsDocId) -> Result<(), Trouble> {
         let Some(known) = self.tenant.known() else { return Ok(()) };
-        let mut known = Known::clone(&known);
-        known.directory.rights_docs.retain(|_, id| *id != doc);
-        if known.directory.rights_doc_titles.remove(&doc).is_none() {
+        if !known.directory.rights_doc_titles.contains_key(&doc) {
             return Ok(());
         }
-        let (tenant, stored, now) = (self.tenant.id.clone(), known.clone(), self.clock.now());
-        self.store.write(move |tx| write_known(tx, &tenant, &stored, now)).await?;
-        self.tenant.learn(known);
+        amend(self.store, self.tenant, Vec::new(), self.clock.now(), move |it| {
+            it.directory.rights_docs.retain(|_, id| *id != doc);
+            it.directory.rights_doc_titles.remove(&doc);
+        })
+        .await?;
         Ok(())
     }
 

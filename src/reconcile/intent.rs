@@ -91,7 +91,10 @@ impl Reconciler {
     pub async fn create(&self, tenant: &TenantId, by: &Actor, new: Resource) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
         let new = without_pin(tenant, new);
-        let Some(known) = self.known_for(tenant, &new).await? else { return Ok(Begun::ended(not_met())) };
+        let known = match self.known_for(tenant, &new).await? {
+            Ok(known) => known,
+            Err(outcome) => return Ok(Begun::ended(outcome)),
+        };
         check_names(&new, &tenant.terms(&known))?;
         let fresh = PersonId::from(self.ids.next());
         let record = self.record(&fresh, Some(by.clone()), "create", &Value::Null);
@@ -238,8 +241,14 @@ impl Reconciler {
     ) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
         // What the names mean does not depend on the transaction, and reading them again may take a call.
-        let draft = self.draft(tenant, id, &change).await?;
-        let Some(known) = self.known_for(tenant, &draft).await? else { return Ok(Begun::ended(not_met())) };
+        let known = match self.draft(tenant, id, &change).await? {
+            Some(draft) => self.known_for(tenant, &draft).await?,
+            None => self.known_now(tenant).await?.ok_or_else(not_met),
+        };
+        let known = match known {
+            Ok(known) => known,
+            Err(outcome) => return Ok(Begun::ended(outcome)),
+        };
         let action = if matches!(change, Change::Put(_)) { "replace" } else { "patch" };
         let record = self.record(id, Some(by.clone()), action, &Value::Null);
         let guard = self.record(id, Some(by.clone()), "mass_change_blocked", &Value::Null);
@@ -278,20 +287,32 @@ impl Reconciler {
         Ok(Begun::accepted(accepted, false))
     }
 
-    /// The resource as it would be, to see which names it uses.
-    async fn draft(&self, tenant: &Arc<Tenant>, id: &PersonId, change: &Change) -> Result<Resource, Error> {
+    /// The resource as it would be, to see which names it uses; nothing when the change has to do with none, so that it waits for
+    /// nothing.
+    async fn draft(
+        &self,
+        tenant: &Arc<Tenant>,
+        id: &PersonId,
+        change: &Change,
+    ) -> Result<Option<Resource>, Error> {
         let loaded = self.load(tenant, id).await?.filter(|it| it.person.deleted.is_none());
         let loaded = loaded.ok_or_else(|| accept::missing(id))?;
-        apply(tenant, &tenant.rules, &accept::base_of(&loaded)?, &loaded.link, change)
+        let base = accept::base_of(&loaded)?;
+        let user = apply(tenant, &tenant.rules, &base, &loaded.link, change)?;
+        Ok(accept::touches_grants(&base, &user).then_some(user))
     }
 
-    /// What is known of the account, read again when `user` names something that is not.
-    async fn known_for(&self, tenant: &Arc<Tenant>, user: &Resource) -> Result<Option<Arc<Known>>, Error> {
-        let Some(known) = tenant.known() else { return Ok(None) };
-        if check_names(user, &tenant.terms(&known)).is_err() {
-            return self.refresh_names(tenant).await.map(Some);
+    /// What is known of the account, read again when `user` names something that is not; else why that cannot be said now.
+    async fn known_for(
+        &self,
+        tenant: &Arc<Tenant>,
+        user: &Resource,
+    ) -> Result<Result<Arc<Known>, Outcome>, Error> {
+        let Some(known) = self.known_now(tenant).await? else { return Ok(Err(not_met())) };
+        if check_names(user, &tenant.terms(&known)).is_ok() {
+            return Ok(Ok(known));
         }
-        Ok(Some(known))
+        Ok(self.names_in_time(tenant).await?.ok_or_else(|| unread(tenant)))
     }
 }
 
@@ -337,6 +358,14 @@ fn attribute(path: &str) -> &str {
     let name = path.split('[').next().unwrap_or_default();
     let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "$-_.:".contains(letter));
     if is_name { name } else { "no attribute" }
+}
+
+fn unread(tenant: &Tenant) -> Outcome {
+    Outcome::Unavailable {
+        after: tenant.ringcx.penalty_left().max(std::time::Duration::from_secs(10)),
+        detail: "RingCX could not be asked whether what this request names is there; send it again."
+            .to_owned(),
+    }
 }
 
 fn not_met() -> Outcome {

@@ -38,6 +38,7 @@ mod recover;
 mod release;
 mod report;
 mod rounds;
+mod running;
 mod settle;
 mod status;
 mod steps;
@@ -89,6 +90,8 @@ pub struct Reconciler {
     /// Rings when there is new work, or when work has ended.
     bell: Arc<Notify>,
     tasks: TaskTracker,
+    /// The work of this process that is under way.
+    running: Arc<running::Running>,
     /// Says that running work is to stop where it stands.
     abandon: CancellationToken,
     /// Where alerts go.
@@ -178,6 +181,7 @@ impl Reconciler {
             owner: owner.into(),
             bell: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
+            running: Arc::default(),
             abandon: CancellationToken::new(),
             webhook: None,
         }

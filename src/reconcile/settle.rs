@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use super::hold::{self, Hold, last_lane};
 use super::{Error, Reconciler, Tenant, breaker};
-use crate::domain::PersonId;
+use crate::domain::{PersonId, TenantId};
 use crate::scim;
 use crate::store::revisions::{self, Kind, Outcome as Settlement};
 use crate::store::{self, jobs};
+use crate::upstream::Lane;
 
 /// What became of a write to a person.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +77,10 @@ impl Reconciler {
                 let (this, of) = (self.clone(), Arc::clone(tenant));
                 let work = self.tasks.spawn(async move { this.run_job(&of, job).await });
                 // Late or failed work is seen below, in the rows.
-                drop(tokio::time::timeout_at(deadline, work).await);
+                if tokio::time::timeout_at(deadline, work).await.is_err() {
+                    // Nobody waits for it any more: where it is not in the middle of a call, it goes back to the others.
+                    self.running.make_way(&tenant.id, person, Lane::Revoke);
+                }
             }
             let Progress { revision, job, hold } = self.progress(tenant, person, seq).await?;
             if let Some(revision) = revision {
@@ -107,6 +111,9 @@ impl Reconciler {
             let parked = job.as_ref().is_some_and(|job| job.parked.is_some());
             if parked || Instant::now() >= deadline {
                 return self.overdue(tenant, job).await;
+            }
+            if let Some(job) = &job {
+                self.running.make_way(&tenant.id, person, job.lane);
             }
             let next = deadline.min(Instant::now() + self.times.poll);
             drop(tokio::time::timeout_at(next, ring).await);
@@ -142,25 +149,31 @@ impl Reconciler {
     async fn overdue(&self, tenant: &Tenant, job: Option<jobs::Job>) -> Result<Outcome, Error> {
         let ahead = match &job {
             Some(job) => {
-                let (of, lane, due) = (tenant.id.clone(), job.lane, job.due);
+                // Everybody with the same credentials stands in the same line.
+                let others = self.tenants.values().filter(|it| it.ringcx.shares_budget_with(&tenant.ringcx));
+                let of: Vec<TenantId> = others.map(|it| it.id.clone()).collect();
+                let (lane, due) = (job.lane, job.due);
                 self.store.read(move |tx| jobs::ahead(tx, &of, lane, due)).await?
             }
             None => 0,
         };
         let queue = Duration::from_mins(ahead) / tenant.ringcx.per_minute().max(1);
-        Ok(self.told(job, queue.min(LATEST)))
+        Ok(self.told(job, queue.min(LATEST), tenant.ringcx.penalty_left()))
     }
 
-    fn told(&self, job: Option<jobs::Job>, queue: Duration) -> Outcome {
+    /// `stopped` is what is left of a penalty, in which nobody gets a call.
+    fn told(&self, job: Option<jobs::Job>, queue: Duration, stopped: Duration) -> Outcome {
         let until_due = job.as_ref().map_or(SOON, |job| {
             Duration::try_from(job.due.duration_since(self.clock.now())).unwrap_or_default()
         });
         // A limit is waited for as long as RingCX says; anything else is asked for again before long.
         let limited = job.as_ref().is_some_and(|job| job.last_error.as_deref() == Some(jobs::LIMITED));
         let after = if limited { until_due } else { until_due.min(self.times.longest_pause) };
-        let after = after.max(queue).max(SOON);
+        let after = after.max(stopped + queue).max(SOON);
+        // Clients count in whole seconds, and one too early would wait for nothing.
+        let after = Duration::from_secs(after.as_secs() + u64::from(after.subsec_nanos() > 0));
         match job.and_then(|job| job.last_error) {
-            Some(why) if why == jobs::LIMITED => Outcome::Busy {
+            why if limited || (why.is_none() && !stopped.is_zero()) => Outcome::Busy {
                 detail: format!(
                     "RingCX is rate limiting; the change is kept, retry after {} seconds.",
                     after.as_secs()

@@ -32,7 +32,8 @@ pub struct Tenant {
     pub account_id: String,
     /// The way to RingCX.
     pub ringcx: RingCx,
-    known: RwLock<Option<Arc<Known>>>,
+    /// With the time at which it was written to the store.
+    known: RwLock<Option<(i64, Arc<Known>)>>,
     extensions: Mutex<Option<(Instant, Extensions)>>,
     /// Held by the first move, which finds out how RingCX moves agents.
     pub(super) learning_move: Mutex<()>,
@@ -90,12 +91,21 @@ impl Tenant {
 
     /// What is known of the account; nothing before first contact.
     pub fn known(&self) -> Option<Arc<Known>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, known)| Arc::clone(known))
     }
 
-    /// Replaces what is known of the account.
-    pub(super) fn learn(&self, known: Known) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(known));
+    /// When what this process knows of the account was written to the store.
+    pub(super) fn known_at(&self) -> Option<i64> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(at, _)| *at)
+    }
+
+    /// Replaces what is known of the account, unless something newer is known already.
+    pub(super) fn learn(&self, known: Known, at: i64) -> Arc<Known> {
+        let mut held = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_none_or(|(newest, _)| *newest <= at) {
+            *held = Some((at, Arc::new(known)));
+        }
+        held.as_ref().map(|(_, known)| Arc::clone(known)).unwrap_or_default()
     }
 
     /// The fields of every new agent, as this account spells them, and what is wrong with those that it does not know.

@@ -12,7 +12,7 @@ use super::Reconciler;
 use super::case::Case;
 use super::steps::Errand;
 use super::tenant::{Known, Tenant};
-use super::trouble::Trouble;
+use super::trouble::{PAUSE, Trouble};
 use super::{alert, breaker, digest, report};
 use crate::domain::desired::{self, Desired, Standing};
 use crate::domain::grant::{Membership, Pins};
@@ -40,6 +40,9 @@ pub(super) struct Loaded {
     pub(super) blocked: Vec<Revision>,
 }
 
+/// After so many tries in vain the person shows `provisioningState` `error` and why; the tries go on.
+const SHOWN: i64 = 2;
+
 /// Where the work on a person ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Worked {
@@ -60,15 +63,15 @@ impl Reconciler {
     ) -> Result<Worked, store::Error> {
         let mut singly = false;
         loop {
-            // Each round anew: a group that was made meanwhile is known only then.
-            let Some(known) = tenant.known() else {
-                let why = "The tenant has not met RingCX yet.";
-                return self.postpone(tenant, job, std::time::Duration::from_secs(2), why).await;
-            };
             let Some(mut loaded) = self.load(tenant, &job.person).await? else {
                 return self.finish_job(job).await;
             };
             self.pin_first(tenant, &mut loaded).await?;
+            // Each round anew, and after the person: a group that was made meanwhile, here or elsewhere, is known only then.
+            let Some(known) = self.known_with_groups_of(tenant, &loaded).await? else {
+                let why = "The agent groups of RingCX are not known yet.";
+                return self.postpone(tenant, job, self.times.back_off(job.attempts + 1), why).await;
+            };
             match self.one_round(tenant, &known, &loaded, singly, job).await {
                 Ok(()) if singly && loaded.waiting.len() > 1 => {}
                 Ok(()) => match self.finish_job(job).await? {
@@ -86,14 +89,17 @@ impl Reconciler {
                     }
                 }
                 Err(Trouble::Lost(why)) => {
-                    return self.postpone(tenant, job, self.times.look_again, &why).await;
+                    return self.try_again(tenant, job, self.times.back_off(job.attempts), &why).await;
                 }
+                Err(Trouble::Limited(_)) if self.makes_way(job) => return self.give_back(job).await,
                 Err(Trouble::Limited(after)) => {
                     return self.postpone(tenant, job, after, jobs::LIMITED).await;
                 }
                 Err(Trouble::Unavailable(after, why)) => {
-                    let pause = self.times.back_off(job.attempts).min(after.max(self.times.look_again));
-                    return self.postpone(tenant, job, pause, &why).await;
+                    // Trouble that knows how long it lasts is not asked before; the rest grows from try to try.
+                    let pause = self.times.back_off(job.attempts);
+                    let pause = if after > PAUSE { pause.max(after) } else { pause };
+                    return self.try_again(tenant, job, pause, &why).await;
                 }
                 Err(Trouble::Held(why)) => return self.hold_back(job, &why).await,
                 Err(Trouble::Parked(why)) => return self.park(tenant, job, &why).await,
@@ -134,6 +140,26 @@ impl Reconciler {
             })
             .await?;
         Ok(Worked::Later)
+    }
+
+    /// What is known of the account, read again from RingCX when a group of the person is tied to an agent group that is not known.
+    /// Nothing when that cannot be told: then nobody is put anywhere.
+    async fn known_with_groups_of(
+        &self,
+        tenant: &Arc<Tenant>,
+        loaded: &Loaded,
+    ) -> Result<Option<Arc<Known>>, store::Error> {
+        let Some(known) = self.known_now(tenant).await? else { return Ok(None) };
+        let groups = &known.directory.agent_groups;
+        let mut linked = loaded.memberships.iter().filter_map(|it| it.linked);
+        if linked.all(|id| groups.iter().any(|group| group.id == id)) {
+            return Ok(Some(known));
+        }
+        match self.refresh_names(tenant).await {
+            Ok(known) => Ok(known),
+            Err(super::Error::Store(error)) => Err(error),
+            Err(super::Error::Scim(error)) => Err(store::Error::Corrupt(error.detail)),
+        }
     }
 
     /// Everything about one person, in one short transaction.
@@ -177,7 +203,7 @@ impl Reconciler {
             link: loaded.link.clone(),
             seen: Observed::default(),
             notes: Vec::new(),
-            calls: tenant.ringcx.calls(lane, None),
+            calls: self.calls_for(tenant, job, lane),
         };
         let looked = case.recover(&loaded.unfinished, &desired).await?;
         let digests = digest::of(&desired, &case.link, &tenant.policy);
@@ -225,6 +251,36 @@ impl Reconciler {
         let (job, why) = (job.clone(), why.to_owned());
         self.store.write(move |tx| jobs::hold(tx, &job, &why)).await?;
         Ok(Worked::Later)
+    }
+
+    /// Gives a job back as it was, because it made way.
+    async fn give_back(&self, job: &jobs::Job) -> Result<Worked, store::Error> {
+        let job = job.clone();
+        self.store.write(move |tx| jobs::release(tx, &job)).await?;
+        Ok(Worked::Later)
+    }
+
+    /// Has a job tried again after trouble; when that has happened a few times, the person shows it.
+    async fn try_again(
+        &self,
+        tenant: &Tenant,
+        job: &jobs::Job,
+        after: std::time::Duration,
+        why: &str,
+    ) -> Result<Worked, store::Error> {
+        let worked = self.postpone(tenant, job, after, why).await?;
+        if job.attempts < SHOWN {
+            return Ok(worked);
+        }
+        let Some(loaded) = self.load(tenant, &job.person).await? else { return Ok(worked) };
+        let leaves = loaded.waiting.iter().any(|it| it.kind == Kind::Delete);
+        if loaded.person.deleted.is_none() && !leaves {
+            let (of, error, now) = (tenant.id.clone(), scim::Error::new(503, why), self.clock.now());
+            self.store
+                .write(move |tx| report::show_error(tx, &of, &loaded.person, &loaded.link, &error, now))
+                .await?;
+        }
+        Ok(worked)
     }
 
     pub(super) async fn postpone(

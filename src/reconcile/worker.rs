@@ -11,11 +11,16 @@ use tokio_util::sync::CancellationToken;
 use super::hold::{self, last_lane};
 use super::work::Worked;
 use super::{Reconciler, Tenant};
+use crate::domain::TenantId;
 use crate::store::{self, audit, jobs, journal, leases, losses, revisions};
+use crate::upstream::Lane;
 
-/// Jobs of one process at a time. RingCX answers about two calls a second, so they mostly wait, and those that want the same
-/// rights document meet.
+/// Jobs at a time of the tenants that share a budget. RingCX answers about two calls a second, so they mostly wait, and those that
+/// want the same rights document meet.
 const AT_ONCE: usize = 32;
+
+/// As many more that only take access away: they never wait for those to end.
+const URGENT: usize = 8;
 
 /// After so many failures of our own in a row a job is set aside.
 const POISON: i64 = 8;
@@ -43,7 +48,14 @@ impl Reconciler {
         self.tasks.spawn(async move { this.alarms(&until).await });
         let (this, until) = (self.clone(), shutdown.clone());
         self.tasks.spawn(async move { this.pulses(&until).await });
-        self.work_off(&shutdown).await;
+        let loops = self.together().into_iter().flat_map(|tenants| {
+            [(tenants.clone(), Lane::Reconcile, AT_ONCE), (tenants, Lane::Revoke, URGENT)]
+        });
+        let loops = loops.map(|(tenants, last, at_once)| {
+            let (this, until) = (self.clone(), shutdown.clone());
+            async move { this.work_off(&tenants, last, at_once, &until).await }
+        });
+        futures_util::future::join_all(loops).await;
         self.tasks.close();
         if tokio::time::timeout(self.times.drain, self.tasks.wait()).await.is_err() {
             // The journal says where each stood, and whoever takes over looks first.
@@ -52,12 +64,25 @@ impl Reconciler {
         }
     }
 
-    async fn work_off(&self, shutdown: &CancellationToken) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+    /// The tenants, by the budget that they share: one whose RingCX lets nobody send holds up nobody else's.
+    fn together(&self) -> Vec<Vec<TenantId>> {
+        let mut together: Vec<(&Arc<Tenant>, Vec<TenantId>)> = Vec::new();
+        for tenant in self.tenants.values() {
+            match together.iter_mut().find(|(first, _)| first.ringcx.shares_budget_with(&tenant.ringcx)) {
+                Some((_, ids)) => ids.push(tenant.id.clone()),
+                None => together.push((tenant, vec![tenant.id.clone()])),
+            }
+        }
+        together.into_iter().map(|(_, ids)| ids).collect()
+    }
+
+    /// Works off the jobs of some tenants up to a lane.
+    async fn work_off(&self, tenants: &[TenantId], last: Lane, at_once: usize, shutdown: &CancellationToken) {
+        let places = Arc::new(Semaphore::new(at_once));
         while !shutdown.is_cancelled() {
             let ring = self.bell.notified();
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match self.claim_next().await {
+            match self.claim_next(tenants, last).await {
                 Ok(Some((tenant, job))) => {
                     let this = self.clone();
                     self.tasks.spawn(async move {
@@ -84,25 +109,30 @@ impl Reconciler {
     /// When the store cannot answer.
     pub async fn run_jobs(&self) -> Result<usize, store::Error> {
         let mut done = 0;
-        while let Some((tenant, job)) = self.claim_next().await? {
+        let all: Vec<TenantId> = self.tenants.keys().cloned().collect();
+        while let Some((tenant, job)) = self.claim_next(&all, Lane::Reconcile).await? {
             self.run_job(&tenant, job).await;
             done += 1;
         }
         Ok(done)
     }
 
-    /// The next due job of a tenant that this process serves.
-    async fn claim_next(&self) -> Result<Option<(Arc<Tenant>, jobs::Job)>, store::Error> {
-        let ours: Vec<Arc<Tenant>> =
-            self.tenants.values().filter(|it| it.known().is_some()).cloned().collect();
+    /// The next due job of these tenants, up to a lane.
+    async fn claim_next(
+        &self,
+        tenants: &[TenantId],
+        last: Lane,
+    ) -> Result<Option<(Arc<Tenant>, jobs::Job)>, store::Error> {
+        let tenants = tenants.iter().filter_map(|id| self.tenants.get(id));
+        let ours: Vec<Arc<Tenant>> = tenants.filter(|it| it.known().is_some()).cloned().collect();
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
         let due = self
             .store
             .read(move |tx| {
                 let mut reach: Vec<jobs::Reach> = Vec::with_capacity(ours.len());
                 for tenant in &ours {
-                    let last = last_lane(hold::of(tx, &tenant.id, tenant.policy.mode)?.as_ref());
-                    reach.extend(last.map(|last| (tenant.id.clone(), last)));
+                    let held = last_lane(hold::of(tx, &tenant.id, tenant.policy.mode)?.as_ref());
+                    reach.extend(held.map(|held| (tenant.id.clone(), held.min(last))));
                 }
                 Ok::<_, store::Error>(jobs::any_due(tx, &reach, now)?.then_some(reach))
             })
@@ -117,6 +147,7 @@ impl Reconciler {
     /// When the lease is lost to somebody else, the work stops where it stands: the journal says where that was.
     pub(super) async fn run_job(&self, tenant: &Arc<Tenant>, mut job: jobs::Job) {
         let (held, group) = (job.clone(), job.group());
+        let turn = self.running.begin(&held);
         let work = AssertUnwindSafe(async {
             match group {
                 Some(group) => self.work_on_group(tenant, &mut job, &group).await,
@@ -139,6 +170,7 @@ impl Reconciler {
                 tracing::warn!(tenant = %tenant.id, person.id = %held.person, "the lease of a job was lost");
             }
         }
+        drop(turn);
         self.bell.notify_waiters();
     }
 
@@ -156,14 +188,14 @@ impl Reconciler {
         }
     }
 
-    /// Keeps a lease alive; ends when it is lost.
+    /// Keeps a lease alive; ends when it is lost. What has become more urgent at another replica is seen here.
     async fn lose(&self, job: &jobs::Job) {
         loop {
             tokio::time::sleep(self.times.lease / 3).await;
             let (held, now, lease) = (job.clone(), self.clock.now(), self.times.lease);
             match self.store.write(move |tx| jobs::renew(tx, &held, now, lease)).await {
-                Ok(true) => {}
-                Ok(false) => return,
+                Ok(Some(lane)) => self.running.make_way(&job.tenant, &job.person, lane),
+                Ok(None) => return,
                 Err(error) => tracing::warn!(%error, "a lease was not prolonged"),
             }
         }

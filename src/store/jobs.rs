@@ -200,13 +200,13 @@ pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Opti
     tx.one(&sql, &[tenant.into(), person.into()], read)
 }
 
-/// Prolongs a lease; false when it was lost to somebody else.
-pub fn renew(tx: &mut Tx<'_>, job: &Job, now: Timestamp, lease: Duration) -> Result<bool, Error> {
-    let renewed = tx.exec(
-        "UPDATE jobs SET lease_until = $4 WHERE tenant = $1 AND person_id = $2 AND fence = $3",
+/// Prolongs a lease and says in which lane the job is by now; nothing when the lease was lost to somebody else.
+pub fn renew(tx: &mut Tx<'_>, job: &Job, now: Timestamp, lease: Duration) -> Result<Option<Lane>, Error> {
+    tx.one(
+        "UPDATE jobs SET lease_until = $4 WHERE tenant = $1 AND person_id = $2 AND fence = $3 RETURNING lane",
         &[(&job.tenant).into(), (&job.person).into(), job.fence.into(), (now + lease).into()],
-    )?;
-    Ok(renewed == 1)
+        |row| Ok(Lane::from_number(row.int(0)?)),
+    )
 }
 
 /// Ends a job; false when something new came in since it was claimed, or the lease was lost.
@@ -299,15 +299,19 @@ pub fn release(tx: &mut Tx<'_>, job: &Job) -> Result<(), Error> {
     .map(drop)
 }
 
-/// How many jobs of a tenant go before one in `lane` that is due at `due`.
-pub fn ahead(tx: &mut Tx<'_>, tenant: &TenantId, lane: Lane, due: Timestamp) -> Result<u64, Error> {
-    let count = tx.one(
-        "SELECT COUNT(*) FROM jobs WHERE tenant = $1 AND parked_at IS NULL
-             AND (lane < $2 OR (lane = $2 AND due_at < $3))",
-        &[tenant.into(), (lane as i64).into(), due.into()],
-        |row| row.int(0),
-    )?;
-    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
+/// How many jobs of these tenants go before one in `lane` that is due at `due`.
+pub fn ahead(tx: &mut Tx<'_>, tenants: &[TenantId], lane: Lane, due: Timestamp) -> Result<u64, Error> {
+    let mut ahead = 0;
+    for tenant in tenants {
+        let count = tx.one(
+            "SELECT COUNT(*) FROM jobs WHERE tenant = $1 AND parked_at IS NULL
+                 AND (lane < $2 OR (lane = $2 AND due_at < $3))",
+            &[tenant.into(), (lane as i64).into(), due.into()],
+            |row| row.int(0),
+        )?;
+        ahead += u64::try_from(count.unwrap_or_default()).unwrap_or_default();
+    }
+    Ok(ahead)
 }
 
 /// The jobs of a tenant by lane: how many wait, how many of them are parked.

@@ -51,6 +51,11 @@ pub fn close(
     .map(drop)
 }
 
+/// Takes back a row whose call was never sent.
+pub fn discard(tx: &mut Tx<'_>, tenant: &TenantId, id: &str) -> Result<(), Error> {
+    tx.exec("DELETE FROM journal WHERE tenant = $1 AND id = $2", &[tenant.into(), id.into()]).map(drop)
+}
+
 /// The calls of a person of which nobody knows what became of them, in order.
 pub fn unfinished(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<Entry>, Error> {
     tx.all(

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::{Error, PENALTY, Raw, meaning};
@@ -48,6 +49,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<&'a Value>,
     pub(super) lane: Lane,
     pub(super) give_up_at: Option<tokio::time::Instant>,
+    /// Says to wait for a place no longer.
+    pub(super) way: Option<&'a CancellationToken>,
     /// Who may hold it back; none for a call that changes nothing.
     pub(super) gate: Option<&'a dyn Gate>,
 }
@@ -131,9 +134,7 @@ impl Transport {
         let mut tries = 0;
         loop {
             tries += 1;
-            if let Err(wait) = self.budget.acquire(call.lane, call.give_up_at).await {
-                return Err(Error::Limited { after: wait });
-            }
+            self.turn(call).await.map_err(|after| Error::Limited { after })?;
             // After the wait, so that no token is renewed in a penalty or ends in the line.
             let proof = self.tokens.proof(&self.wire).await?;
             if !self.budget.penalty_left().is_zero() {
@@ -179,6 +180,17 @@ impl Transport {
         Some(self.wire.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNTOLD)
     }
 
+    /// Waits for a call from the budget, unless this one is to make way.
+    async fn turn(&self, call: &Call<'_>) -> Result<(), Duration> {
+        let turn = self.budget.acquire(call.lane, call.give_up_at);
+        let Some(way) = call.way else { return turn.await };
+        tokio::select! {
+            biased;
+            () = way.cancelled() => Err(Duration::ZERO),
+            taken = turn => taken,
+        }
+    }
+
     /// A token of the RingCentral platform and the way there.
     pub(super) async fn platform(&self) -> Result<(&Wire, SecretString, String), Error> {
         let (token, settings) = self.tokens.platform_token(&self.wire).await?;
@@ -213,6 +225,11 @@ impl Transport {
     /// The calls so far, by operation.
     pub(super) fn calls_made(&self) -> BTreeMap<&'static str, u64> {
         self.wire.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long nothing may be sent with these credentials.
+    pub(super) fn penalty_left(&self) -> Duration {
+        self.budget.penalty_left()
     }
 
     /// Calls a minute that may be made with these credentials.

@@ -44,6 +44,7 @@ mod people;
 mod power;
 mod profile;
 mod queries;
+mod queue;
 mod reading;
 mod role_clients;
 mod rules;

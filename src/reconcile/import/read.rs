@@ -59,7 +59,10 @@ impl Reconciler {
     ) -> Result<Seen, ContactError> {
         let tenant = self.imported_tenant(tenant)?;
         self.first_contact(&tenant).await?;
-        let known = self.refresh_names(&tenant).await.map_err(contact)?;
+        let known = match self.refresh_names(&tenant).await.map_err(contact)? {
+            Some(known) => known,
+            None => self.list_names(&tenant, Lane::Reconcile).await?,
+        };
         let calls = tenant.ringcx.calls(Lane::Reconcile, None);
         let mut drift = Drift::default();
         let listed = self.list(&tenant, &known, &calls, &mut drift).await?;

@@ -93,7 +93,7 @@ async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_cannot_end_the_jo
     assert!(!complete(&scratch, &first).await);
     let old = first.clone();
     let renewed = scratch.store.write(move |tx| jobs::renew(tx, &old, at(61_001), LEASE)).await.unwrap();
-    assert!(!renewed);
+    assert_eq!(renewed, None);
     assert!(complete(&scratch, &second).await);
     assert_eq!(scratch.number("SELECT count(*) FROM jobs").await, 0);
 }

@@ -12,9 +12,11 @@ pub use admin_users::Onboarding;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::gate::Gate;
@@ -51,6 +53,16 @@ impl RingCx {
     #[must_use]
     pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
         Self { gate: Some(gate), ..self }
+    }
+
+    /// Whether `other` is reached with the same credentials, and so shares their budget.
+    pub fn shares_budget_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.transport, &other.transport)
+    }
+
+    /// How long RingCX lets nobody with these credentials send anything; zero outside a penalty.
+    pub fn penalty_left(&self) -> Duration {
+        self.transport.penalty_left()
     }
 
     /// Calls a minute that may be made with these credentials, as configured or as learned from RingCX.
@@ -90,7 +102,7 @@ impl RingCx {
 
     /// Calls in a lane of the budget, given up when they could not go out before `give_up_at`.
     pub fn calls(&self, lane: Lane, give_up_at: Option<tokio::time::Instant>) -> Calls {
-        Calls { ringcx: self.clone(), lane, give_up_at }
+        Calls { ringcx: self.clone(), lane, give_up_at, way: None }
     }
 }
 
@@ -100,12 +112,19 @@ pub struct Calls {
     ringcx: RingCx,
     lane: Lane,
     give_up_at: Option<tokio::time::Instant>,
+    way: Option<CancellationToken>,
 }
 
 /// The path of the admin API below the host.
 const ADMIN: [&str; 4] = ["voice", "api", "v1", "admin"];
 
 impl Calls {
+    /// The same calls, which wait for their turn only until `way` says to make way: then they fail with [`Error::Limited`] and no time.
+    #[must_use]
+    pub fn giving_way(self, way: CancellationToken) -> Self {
+        Self { way: Some(way), ..self }
+    }
+
     /// Sends a call below `/voice/api/v1/admin`.
     async fn admin_call(
         &self,
@@ -131,7 +150,8 @@ impl Calls {
         let (lane, give_up_at) = (self.lane, self.give_up_at);
         let reads = method == Method::GET || SEARCHES.contains(&operation);
         let gate = self.ringcx.gate.as_deref().filter(|_| !reads);
-        let call = Call { operation, method, path, query, body, lane, give_up_at, gate };
+        let call =
+            Call { operation, method, path, query, body, lane, give_up_at, way: self.way.as_ref(), gate };
         self.ringcx.transport.send(&call).await
     }
 
