@@ -74,7 +74,7 @@ impl Reconciler {
         let id = tenant.id.clone();
         if let (Some(known), at) = self.store.read(move |tx| stored(tx, &id)).await? {
             let known = tenant.learn(known, at);
-            return Ok(self.catch_up(tenant, &known).await?);
+            return self.catch_up(tenant, &known).await;
         }
         let calls = tenant.ringcx.calls(Lane::Update, None);
         let mut known = Known { directory: directory(tenant, &calls).await?, ..Known::default() };

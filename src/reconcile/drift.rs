@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -15,11 +16,17 @@ use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, Observed
 use crate::domain::policy::OnDrift;
 use crate::domain::{PersonId, TenantId};
 use crate::store::{self, facts, inventory, jobs, links, members, people};
-use crate::upstream::model::{Agent, AgentGroupId, AgentId};
+use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
 use crate::upstream::{self, Calls, Lane};
 
 /// The fact that says whether the service account has `WFO_ACCESS`.
 pub(super) const WFO: &str = "wfo_access";
+
+/// The fact that says when that was asked last.
+const WFO_ASKED: &str = "wfo_asked_at";
+
+/// When a missing right is asked for again.
+const ASK_AGAIN: Duration = Duration::from_hours(24);
 
 /// What kind of difference it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -85,10 +92,15 @@ impl Reconciler {
     pub async fn look(&self, tenant: &TenantId, person: Option<&PersonId>) -> Result<Drift, ContactError> {
         let Some(tenant) = self.tenants.get(tenant).cloned() else { return Ok(Drift::default()) };
         self.first_contact(&tenant).await?;
-        let Some(known) = tenant.known() else { return Ok(Drift::default()) };
         let before = tenant.ringcx.calls_made();
         let calls = tenant.ringcx.calls(Lane::Reconcile, None);
         let mut drift = Drift::default();
+        // Somebody may have made an agent group by hand, and moved people into it.
+        let known = match person {
+            None => self.list_names(&tenant, Lane::Reconcile).await?,
+            Some(_) => self.known_now(&tenant).await?.unwrap_or_default(),
+        };
+        let admins = if person.is_none() { list_admins(&tenant, &calls).await? } else { BTreeMap::new() };
         let (listed, ids) = if let Some(person) = person {
             (Listed::new(), vec![person.clone()])
         } else {
@@ -107,6 +119,7 @@ impl Reconciler {
                 _ => self.look_at(&tenant, &known, &calls, &loaded).await?,
             };
             drift.findings.extend(found);
+            drift.findings.extend(compare_admin(&loaded, &admins));
         }
         let after = tenant.ringcx.calls_made();
         drift.calls = after
@@ -126,13 +139,18 @@ impl Reconciler {
     pub async fn repair(&self, tenant: &TenantId, drift: &Drift) -> Result<usize, Error> {
         let tenant = self.tenant(tenant)?;
         let concerned = drift.findings.iter().filter(|it| it.repair || it.adopt.is_some());
-        let ids: Vec<(PersonId, Option<AgentGroupId>)> =
-            concerned.map(|it| (it.person.clone(), it.adopt.filter(|_| !it.repair))).collect();
+        let ids: Vec<(PersonId, Option<AgentGroupId>, Lane)> = concerned
+            .map(|it| {
+                // Whoever can work and must not is as urgent as a leaver.
+                let lane = if it.kind == Kind::SwitchedOn { Lane::Deactivate } else { Lane::Reconcile };
+                (it.person.clone(), it.adopt.filter(|_| !it.repair), lane)
+            })
+            .collect();
         let count = ids.len();
         let (of, now) = (tenant.id.clone(), self.clock.now());
         self.store
             .write(move |tx| {
-                for (id, adopt) in &ids {
+                for (id, adopt, lane) in &ids {
                     let Some(mut link) = links::get(tx, &of, id)? else { continue };
                     if let (Some(group), Some(agent)) = (adopt, &mut link.agent) {
                         if agent.home == Some(agent.id.group) {
@@ -147,13 +165,26 @@ impl Reconciler {
                     link.agent_applied = None;
                     link.admin_applied = None;
                     links::save(tx, &of, id, &link, now)?;
-                    jobs::enqueue(tx, &of, id, Lane::Reconcile, now, now)?;
+                    jobs::enqueue(tx, &of, id, *lane, now, now)?;
                 }
                 Ok::<_, store::Error>(())
             })
             .await?;
         self.bell.notify_waiters();
         Ok(count)
+    }
+
+    /// Has a person looked at by a job of their own, which is tried until it works.
+    pub(super) async fn look_again(&self, tenant: &TenantId, person: PersonId) -> Result<(), store::Error> {
+        let (of, now) = (tenant.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let Some(mut link) = links::get(tx, &of, &person)? else { return Ok(()) };
+                link.agent_applied = None;
+                links::save(tx, &of, &person, &link, now)?;
+                jobs::enqueue(tx, &of, &person, Lane::Reconcile, now, now)
+            })
+            .await
     }
 
     /// Every agent that a list shows, with its group; the inventory is brought up to date on the way.
@@ -166,7 +197,17 @@ impl Reconciler {
     ) -> Result<Listed, ContactError> {
         let mut listed = Listed::new();
         let of = tenant.id.clone();
-        let mut wfo = self.store.read(move |tx| facts::get(tx, &of, WFO)).await?.as_deref() != Some("no");
+        let (word, asked) = self
+            .store
+            .read(move |tx| {
+                Ok::<_, store::Error>((facts::get(tx, &of, WFO)?, facts::get(tx, &of, WFO_ASKED)?))
+            })
+            .await?;
+        let asked =
+            asked.and_then(|at| at.parse().ok()).and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+        // A right that was missing may have been given since; that costs one call to find out.
+        let asks = word.as_deref() != Some("no") || asked.is_none_or(|at| at + ASK_AGAIN < self.clock.now());
+        let mut wfo = asks;
         for group in &known.directory.agent_groups {
             let mut agents = None;
             if wfo {
@@ -194,7 +235,14 @@ impl Reconciler {
             }
         }
         let (of, now, word) = (tenant.id.clone(), self.clock.now(), if wfo { "yes" } else { "no" });
-        self.store.write(move |tx| facts::set(tx, &of, WFO, word, now)).await?;
+        self.store
+            .write(move |tx| {
+                if asks {
+                    facts::set(tx, &of, WFO_ASKED, &now.as_millisecond().to_string(), now)?;
+                }
+                facts::set(tx, &of, WFO, word, now)
+            })
+            .await?;
         drift.listed = listed.len();
         drift.integration = wfo;
         Ok(listed)
@@ -327,6 +375,28 @@ fn compare(tenant: &Tenant, loaded: &Loaded, (group, agent): &(AgentGroupId, Age
         _ => {}
     }
     found
+}
+
+/// The administrators of the account, where the tenant has any of its own.
+async fn list_admins(tenant: &Tenant, calls: &Calls) -> Result<BTreeMap<UserId, Admin>, upstream::Error> {
+    if !tenant.policy.manage_admins {
+        return Ok(BTreeMap::new());
+    }
+    match calls.admins().await {
+        Ok(admins) => Ok(admins.into_iter().filter_map(|admin| Some((admin.id()?, admin))).collect()),
+        Err(upstream::Error::Forbidden(_)) => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an administrator whom the identity provider has switched off can log in again. One that the list leaves out is not gone.
+fn compare_admin(loaded: &Loaded, admins: &BTreeMap<UserId, Admin>) -> Option<Finding> {
+    let link = loaded.link.admin.as_ref().filter(|link| !link.enabled)?;
+    admins.get(&link.id).filter(|admin| admin.enabled())?;
+    let detail =
+        "the administrator was switched off by the identity provider and can log in again".to_owned();
+    let account = format!("administrator {}", link.id);
+    Some(Finding { account, ..finding(loaded, Kind::SwitchedOn, detail, true) })
 }
 
 fn finding(loaded: &Loaded, kind: Kind, detail: String, repair: bool) -> Finding {

@@ -1,5 +1,7 @@
 //! The rounds of reconciliation: by the clock, on one replica at a time, with a bounded share of the budget.
 
+use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ContactError, Reconciler, Tenant};
 use crate::domain::TenantId;
-use crate::store::{facts, leases, links};
+use crate::store::{self, facts, leases, links};
 use crate::upstream::model::AgentId;
 use crate::upstream::{self, Lane};
 
@@ -16,6 +18,12 @@ const ROUND_AT: &str = "drift_round_at";
 
 /// The fact that says up to when the audit log of RingCX was read, in milliseconds.
 const FEED_AT: &str = "audit_feed_at";
+
+/// The fact that names the records of the last window.
+const FEED_SEEN: &str = "audit_feed_seen";
+
+/// How long a round or a window lasts without a sign of life from the replica that is at it.
+const ROUND_LEASE: Duration = Duration::from_mins(2);
 
 /// A window begins this long before the end of the last one.
 const FEED_OVERLAP: Duration = Duration::from_mins(1);
@@ -41,11 +49,53 @@ impl Reconciler {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            if let Err(error) = self.feed(tenant).await {
-                tracing::warn!(error = error.kind(), tenant = %tenant.id, "the audit log of RingCX was not read");
+            let look = async {
+                if let Err(error) = self.feed(tenant).await {
+                    tracing::warn!(error = error.kind(), tenant = %tenant.id, "the audit log of RingCX was not read");
+                }
+                if let Err(error) = self.round(tenant, every + jitter).await {
+                    tracing::warn!(error = error.kind(), tenant = %tenant.id, "a round of reconciliation was not finished; it is tried again");
+                }
+            };
+            // A look changes nothing in RingCX, so it may end anywhere.
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = look => {}
             }
-            if let Err(error) = self.round(tenant, every + jitter).await {
-                tracing::warn!(error = error.kind(), tenant = %tenant.id, "a round of reconciliation was not finished; it is tried again");
+        }
+    }
+
+    /// Does what one replica does at a time under a lease, which is kept for as long as it takes; nothing while another one has it.
+    async fn alone<T>(
+        &self,
+        name: String,
+        work: impl Future<Output = Result<T, ContactError>>,
+    ) -> Result<Option<T>, ContactError> {
+        if !self.lease(&name).await? {
+            return Ok(None);
+        }
+        let done = tokio::select! {
+            done = work => done.map(Some),
+            () = self.lose_round(&name) => Ok(None),
+        };
+        let owner = Arc::clone(&self.owner);
+        self.store.write(move |tx| leases::release(tx, &name, &owner)).await?;
+        done
+    }
+
+    async fn lease(&self, name: &str) -> Result<bool, store::Error> {
+        let (name, owner, now) = (name.to_owned(), Arc::clone(&self.owner), self.clock.now());
+        self.store.write(move |tx| Ok(leases::acquire(tx, &name, &owner, now, ROUND_LEASE)?.is_some())).await
+    }
+
+    /// Keeps a lease alive; ends when it is lost.
+    async fn lose_round(&self, name: &str) {
+        loop {
+            tokio::time::sleep(ROUND_LEASE / 3).await;
+            match self.lease(name).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "a lease was not prolonged"),
             }
         }
     }
@@ -55,8 +105,7 @@ impl Reconciler {
         if tenant.known().is_none() {
             return Ok(());
         }
-        let (of, name, owner, now) =
-            (tenant.id.clone(), format!("drift:{}", tenant.id), Arc::clone(&self.owner), self.clock.now());
+        let (of, now) = (tenant.id.clone(), self.clock.now());
         let due = self
             .store
             .write(move |tx| {
@@ -68,14 +117,18 @@ impl Reconciler {
                 if last.is_none() {
                     // First contact has just read everything.
                     facts::set(tx, &of, ROUND_AT, &now.as_millisecond().to_string(), now)?;
-                    return Ok::<_, crate::store::Error>(false);
+                    return Ok::<_, store::Error>(false);
                 }
-                Ok(due && leases::acquire(tx, &name, &owner, now, Duration::from_mins(10))?.is_some())
+                Ok(due)
             })
             .await?;
         if !due {
             return Ok(());
         }
+        self.alone(format!("drift:{}", tenant.id), self.whole_round(tenant)).await.map(drop)
+    }
+
+    async fn whole_round(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
         let drift = self.look(&tenant.id, None).await?;
         for found in &drift.findings {
             tracing::warn!(
@@ -99,10 +152,25 @@ impl Reconciler {
     }
 
     async fn feed(&self, tenant: &Arc<Tenant>) -> Result<usize, ContactError> {
+        if !tenant.policy.audit_feed {
+            return Ok(0);
+        }
+        let looked = self.alone(format!("feed:{}", tenant.id), self.next_window(tenant)).await?;
+        Ok(looked.unwrap_or_default())
+    }
+
+    async fn next_window(&self, tenant: &Arc<Tenant>) -> Result<usize, ContactError> {
         let Some(known) = tenant.known().filter(|_| tenant.policy.audit_feed) else { return Ok(0) };
         let closed = self.clock.now() - self.times.feed_lag;
         let of = tenant.id.clone();
-        let last = self.store.read(move |tx| facts::get(tx, &of, FEED_AT)).await?;
+        let (last, seen) = self
+            .store
+            .read(move |tx| {
+                Ok::<_, store::Error>((facts::get(tx, &of, FEED_AT)?, facts::get(tx, &of, FEED_SEEN)?))
+            })
+            .await?;
+        let seen: BTreeSet<String> =
+            seen.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let last = last.and_then(|text| text.parse::<i64>().ok());
         let last = last.and_then(|last| jiff::Timestamp::from_millisecond(last).ok()).unwrap_or(closed);
         let from = last - FEED_OVERLAP;
@@ -113,18 +181,35 @@ impl Reconciler {
             Err(upstream::Error::Forbidden(_) | upstream::Error::NotFound) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
+        // Windows overlap, because records come late; what was in the last one is not looked at again (A48).
+        let news: BTreeSet<AgentId> =
+            changed.iter().filter(|(id, _)| !seen.contains(id.as_str())).map(|(_, agent)| *agent).collect();
         let mut looked = 0;
-        for AgentId(agent) in changed {
+        for AgentId(agent) in news {
             let of = tenant.id.clone();
             let Some(person) = self.store.read(move |tx| links::by_agent(tx, &of, agent)).await? else {
                 continue;
             };
-            let drift = self.look(&tenant.id, Some(&person)).await?;
-            self.repair(&tenant.id, &drift).await.map_err(contact)?;
+            match self.look(&tenant.id, Some(&person)).await {
+                Ok(drift) => self.repair(&tenant.id, &drift).await.map(drop).map_err(contact)?,
+                // One that cannot be looked at holds up no other: its own job tries again.
+                Err(ContactError::Upstream(error)) => {
+                    tracing::warn!(%error, tenant = %tenant.id, person.id = %person, "a change in RingCX was not looked at yet");
+                    self.look_again(&tenant.id, person).await?;
+                }
+                Err(error) => return Err(error),
+            }
             looked += 1;
         }
         let (of, now, until) = (tenant.id.clone(), self.clock.now(), to.as_millisecond().to_string());
-        self.store.write(move |tx| facts::set(tx, &of, FEED_AT, &until, now)).await?;
+        let seen: BTreeSet<&String> = changed.keys().collect();
+        let seen = serde_json::to_string(&seen).unwrap_or_default();
+        self.store
+            .write(move |tx| {
+                facts::set(tx, &of, FEED_SEEN, &seen, now)?;
+                facts::set(tx, &of, FEED_AT, &until, now)
+            })
+            .await?;
         Ok(looked)
     }
 }

@@ -76,11 +76,6 @@ impl Reconciler {
         let calls = tenant.ringcx.calls(lane, None);
         if lane <= Lane::Revoke { calls } else { calls.giving_way(self.running.way(job)) }
     }
-
-    /// Whether the work on a job was asked to make way.
-    pub(super) fn makes_way(&self, job: &Job) -> bool {
-        self.running.way(job).is_cancelled()
-    }
 }
 
 #[cfg(test)]

@@ -73,7 +73,9 @@ impl Reconciler {
     ) -> Result<Outcome, Error> {
         loop {
             let ring = self.bell.notified();
-            if let Some(job) = self.claim(tenant, person).await? {
+            // A process that hands its work over takes none.
+            let job = if self.abandon.is_cancelled() { None } else { self.claim(tenant, person).await? };
+            if let Some(job) = job {
                 let (this, of) = (self.clone(), Arc::clone(tenant));
                 let work = self.tasks.spawn(async move { this.run_job(&of, job).await });
                 // Late or failed work is seen below, in the rows.
@@ -109,7 +111,7 @@ impl Reconciler {
             }
             // Parked work waits for a person, and so would the client.
             let parked = job.as_ref().is_some_and(|job| job.parked.is_some());
-            if parked || Instant::now() >= deadline {
+            if parked || Instant::now() >= deadline || self.abandon.is_cancelled() {
                 return self.overdue(tenant, job).await;
             }
             if let Some(job) = &job {

@@ -91,7 +91,7 @@ impl Reconciler {
                 Err(Trouble::Lost(why)) => {
                     return self.try_again(tenant, job, self.times.back_off(job.attempts), &why).await;
                 }
-                Err(Trouble::Limited(_)) if self.makes_way(job) => return self.give_back(job).await,
+                Err(Trouble::Limited(after)) if after.is_zero() => return self.give_back(job).await,
                 Err(Trouble::Limited(after)) => {
                     return self.postpone(tenant, job, after, jobs::LIMITED).await;
                 }

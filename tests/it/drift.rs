@@ -1,8 +1,10 @@
 //! What happens in RingCX behind the bridge's back: found by lists and by the audit log, and dealt with by policy.
 
+use ringcx_scim::clock::Clock;
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::reconcile::Drift;
-use ringcx_simulator::Profile;
+use ringcx_scim::store::facts;
+use ringcx_simulator::{Fault, FaultKind, Profile};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, TestBridge};
@@ -151,4 +153,80 @@ async fn the_audit_log_tells_who_was_changed_by_others() {
         0,
         "a missing permission is no trouble"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_who_left_and_was_switched_on_by_hand_is_switched_off_again() {
+    let roles = json!({"allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]});
+    for on_drift in ["report", "repair", "adopt"] {
+        for profile in PROFILES {
+            let mut extra = roles.clone();
+            extra["on_drift"] = json!(on_drift);
+            let bridge = start(profile, extra).await;
+            let (id, _) = bridge
+                .create(json!({
+                    "userName": "jo@example.com", "emails": [{"value": "jo@example.com", "type": "work"}],
+                    "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}],
+                }))
+                .await;
+            let off = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+            assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&off)).await.status, 200);
+            let user = bridge.ringcx.admin_named("jo@example.com").unwrap()["userId"].clone();
+            let user = user.as_i64().or_else(|| user.as_str()?.parse().ok()).unwrap();
+            bridge.ringcx.edit_admin(user, |fields| {
+                fields.insert("enabled".to_owned(), json!(true));
+            });
+            let found = kinds(&reconcile(&bridge).await);
+            assert!(found.contains(&"SwitchedOn".to_owned()), "{on_drift} {profile:?}: {found:?}");
+            let admin = bridge.ringcx.admin_named("jo@example.com").unwrap();
+            assert_eq!(admin["enabled"], false, "{on_drift} {profile:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_moved_into_a_group_that_was_made_by_hand_is_found() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({"on_drift": "repair"})).await;
+        let (_, agent) = person(&bridge, "jo@example.com").await;
+        bridge.ringcx.make_group(7001, "By Hand");
+        bridge.ringcx.move_agent(agent, 7001);
+        assert_eq!(kinds(&reconcile(&bridge).await), ["Moved"], "{profile:?}");
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1000, "{profile:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_in_the_audit_log_is_looked_at_once_and_one_that_cannot_be_seen_holds_up_no_other() {
+    let bridge = start(Profile::Friendly, json!({"audit_feed": true})).await;
+    bridge.ringcx.set("audit_delay_s", "0").unwrap();
+    let (first_id, first) = person(&bridge, "a@example.com").await;
+    let (_, second) = person(&bridge, "b@example.com").await;
+    for agent in [first, second] {
+        bridge.ringcx.move_agent(agent, 1002);
+        bridge.ringcx.audit(101, agent);
+    }
+    bridge.ringcx.fault(Fault { times: 3, ..Fault::once("getAgent", FaultKind::Status(500, String::new())) });
+    assert_eq!(bridge.reconciler.read_feed(&tenant()).await.unwrap(), 2);
+    bridge.run_jobs().await;
+    for agent in [first, second] {
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1000);
+    }
+    bridge.ringcx.clear_calls();
+    assert_eq!(bridge.reconciler.read_feed(&tenant()).await.unwrap(), 0, "the overlap is no news");
+    assert_eq!(bridge.ringcx.count("getAgent"), 0);
+    assert!(bridge.send("GET", &format!("/Users/{first_id}"), None).await.status == 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_was_missing_is_asked_for_again_after_a_day() {
+    let bridge = start(Profile::Friendly, json!({})).await;
+    bridge.ringcx.forbid("integrationAgents");
+    assert!(!bridge.reconciler.look(&tenant(), None).await.unwrap().integration);
+    bridge.ringcx.permit("integrationAgents");
+    assert!(!bridge.reconciler.look(&tenant(), None).await.unwrap().integration, "not at once");
+    let yesterday = Clock::system().now() - std::time::Duration::from_hours(25);
+    let text = yesterday.as_millisecond().to_string();
+    bridge.store.write(move |tx| facts::set(tx, &tenant(), "wfo_asked_at", &text, yesterday)).await.unwrap();
+    assert!(bridge.reconciler.look(&tenant(), None).await.unwrap().integration);
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::faults::{Chaos, Fault};
-use crate::world::World;
+use crate::world::{Group, World};
 
 /// One call that the simulator saw.
 #[derive(Clone, Debug, Serialize)]
@@ -124,6 +124,11 @@ impl Control {
         }
     }
 
+    /// Makes an agent group by hand.
+    pub fn make_group(&self, id: i64, name: &str) {
+        self.world().groups.insert(id, Group { name: name.to_owned(), is_default: false });
+    }
+
     /// Takes an agent away by hand.
     pub fn remove_agent(&self, id: i64) {
         self.world().agents.remove(&id);
@@ -184,6 +189,11 @@ impl Control {
     /// Takes a permission from the service administrator: every operation with this name is refused with 403.
     pub fn forbid(&self, operation: &str) {
         self.world().forbidden.insert(operation.to_owned());
+    }
+
+    /// Gives back what [`Control::forbid`] took.
+    pub fn permit(&self, operation: &str) {
+        self.world().forbidden.remove(operation);
     }
 
     /// The calls so far.

@@ -1,6 +1,6 @@
 //! Listings for other systems (role `WFO_ACCESS`), and the audit log: what changed, by whom.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -31,13 +31,13 @@ impl Calls {
         Ok(objects(answer)?.into_iter().map(Agent::from_raw).collect())
     }
 
-    /// The agents that the audit log says were changed in this window by anybody but `own`.
+    /// The records of the audit log, by id, that say which agents were changed in this window by anybody but `own`.
     pub async fn changed_agents(
         &self,
         from: Timestamp,
         to: Timestamp,
         own: Option<UserId>,
-    ) -> Result<BTreeSet<AgentId>, Error> {
+    ) -> Result<BTreeMap<String, AgentId>, Error> {
         let body = json!({
             "accountId": self.ringcx.account_id.as_ref(), "startDateTimeAsUnix": from.as_millisecond(),
             "endDateTimeAsUnix": to.as_millisecond(), "searchEntities": ["Agent"], "ascOrDesc": "ASCENDING",
@@ -51,9 +51,19 @@ impl Calls {
             let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
             let by = record.get("authUser").and_then(|user| user.get("userId")).and_then(id_of).map(UserId);
             let is_agent = text("auditedClass").rsplit('.').next() == Some("Agent");
-            (is_agent && (by.is_none() || by != own))
-                .then(|| record.get("auditedEntityId").and_then(id_of))?
+            if !is_agent || (by.is_some() && by == own) {
+                return None;
+            }
+            let agent = record.get("auditedEntityId").and_then(id_of)?;
+            // A record without an id is known by what it says.
+            let id = record.get("id").map_or_else(|| Value::Object(record.clone()).to_string(), id_text);
+            Some((id, AgentId(agent)))
         });
-        Ok(agents.map(AgentId).collect())
+        Ok(agents.collect())
     }
+}
+
+/// An id, which may be a text or a number.
+fn id_text(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
 }

@@ -51,6 +51,13 @@ impl Serve {
         self.child.wait().unwrap();
     }
 
+    /// SIGTERM, as a service manager or Kubernetes sends it; whether it ended well.
+    pub(crate) async fn terminate(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        until("the end of the process", async || self.child.try_wait().unwrap()).await.success()
+    }
+
     /// Whether it has died by itself.
     pub(crate) fn is_dead(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

@@ -12,14 +12,12 @@ use reqwest::Method;
 use ringcx_scim::clock::{Clock, Ids};
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::domain::policy::{AgentDefaults, GroupMapping, Policy};
-use ringcx_scim::reconcile::{Reconciler, Tenant, Times};
+use ringcx_scim::reconcile::{Reconciler, SharedBudget, Tenant, Times};
 use ringcx_scim::scim::{Compatibility, Rules};
 use ringcx_scim::server::issuer::{Issuer, Keys};
 use ringcx_scim::server::{self, App, Parts, token};
 use ringcx_scim::store::{self, Store, tokens};
-use ringcx_scim::upstream::{
-    ExtensionSource, LocalBudget, PlatformSettings, RingCx, RingCxSettings, Transport,
-};
+use ringcx_scim::upstream::{ExtensionSource, PlatformSettings, RingCx, RingCxSettings, Transport};
 use ringcx_simulator::{Control, Knobs, Options, Profile, Seed, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -95,6 +93,8 @@ pub(crate) struct TestBridge {
     pub(crate) base: String,
     pub(crate) token: String,
     pub(crate) reconciler: Reconciler,
+    /// A second replica over the same store. It has met nobody and works only when it is asked to.
+    pub(crate) other: Reconciler,
     pub(crate) store: Store,
     client: reqwest::Client,
     /// Writes begun, and writes ended: a read with none under way is held against the calls that RingCX saw.
@@ -108,19 +108,14 @@ pub(crate) struct TestBridge {
 
 impl TestBridge {
     pub(crate) async fn start(setup: Setup) -> Self {
-        let mut knobs = Knobs::profile(setup.profile);
-        // The profiles differ in dialect, not in minutes.
-        knobs.set("rate_limit", "100000").unwrap();
-        knobs.set("auth_limit", "100000").unwrap();
-        for (name, value) in &setup.knobs {
-            knobs.set(name, value).unwrap();
-        }
         let seed = setup.seed.clone();
-        let options = Options { knobs, seed: seed.clone(), ..Options::default() };
+        let options = Options { knobs: knobs(&setup), seed: seed.clone(), ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
         let (clock, ids) = (setup.clock.clone(), Ids::system());
         let store = Store::open(&store::Settings::at(&setup.store_url)).await.unwrap();
-        let tenant = tenant(&setup, &seed, &simulator.url(), &clock);
+        let another = tenant(&setup, &seed, &simulator.url(), &clock, &store);
+        let other = Reconciler::new(store.clone(), vec![another], clock.clone(), ids.clone(), times(&setup));
+        let tenant = tenant(&setup, &seed, &simulator.url(), &clock, &store);
         let id: TenantId = "default".parse().unwrap();
         let rules = tenant.rules.clone();
         let reconciler =
@@ -159,6 +154,7 @@ impl TestBridge {
             base: format!("{url}/scim/v2"),
             token,
             reconciler,
+            other,
             store,
             client: client(),
             begun: AtomicUsize::new(0),
@@ -315,6 +311,18 @@ impl Drop for TestBridge {
     }
 }
 
+/// The dialect of RingCX that a test wants.
+fn knobs(setup: &Setup) -> Knobs {
+    let mut knobs = Knobs::profile(setup.profile);
+    // The profiles differ in dialect, not in minutes.
+    knobs.set("rate_limit", "100000").unwrap();
+    knobs.set("auth_limit", "100000").unwrap();
+    for (name, value) in &setup.knobs {
+        knobs.set(name, value).unwrap();
+    }
+    knobs
+}
+
 /// Pauses as short as a test wants them.
 fn times(setup: &Setup) -> Times {
     Times {
@@ -330,7 +338,7 @@ fn times(setup: &Setup) -> Times {
     }
 }
 
-fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
+fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock, store: &Store) -> Tenant {
     let ringcx: RingCxSettings = serde_json::from_value(json!({
         "base_url": url, "account_id": seed.account_id, "auth_per_minute": 1000, "request_timeout": "2s",
     }))
@@ -339,9 +347,10 @@ fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock) -> Tenant {
         "base_url": url, "client_id": seed.client.0, "client_secret": seed.client.1, "jwt": seed.jwt,
     }))
     .unwrap();
-    let budget = Arc::new(LocalBudget::new(setup.rate));
     let ringcx = RingCxSettings { api_token: setup.api_token.clone().map(Into::into), ..ringcx };
     let platform = Some(&platform).filter(|_| setup.api_token.is_none());
+    let identity = Transport::identity(&ringcx, platform);
+    let budget = Arc::new(SharedBudget::new(store.clone(), clock.clone(), identity, setup.rate));
     let transport = Transport::new(&ringcx, platform, budget, clock.clone()).unwrap();
     let mut policy = setup.policy.clone();
     // Suites switch many people off; those about the guard say that they want it.

@@ -1,0 +1,122 @@
+//! Two replicas over one store: what one learns the other knows, and what stops one stops both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringcx_scim::clock::Clock;
+use ringcx_scim::reconcile::SharedBudget;
+use ringcx_scim::store::{self, Store};
+use ringcx_scim::upstream::{Calls, Error, ExtensionSource, Lane, RingCx, RingCxSettings, Transport};
+use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::{Setup, TestBridge, postgres_database};
+
+const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_group_that_one_replica_makes_is_known_to_the_other() {
+    let mut stores = vec!["sqlite::memory:".to_owned()];
+    stores.extend(postgres_database().await);
+    for store_url in stores {
+        let policy = json!({
+            "default_agent_group": "Default", "password_on_put": "omit", "auto_create_agent_groups": true,
+        });
+        let bridge = TestBridge::start(Setup { policy, store_url, ..Setup::default() }).await;
+        bridge.other.meet_all().await.unwrap();
+        let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+        let mut groups = Vec::new();
+        // The replicas take turns, so each must keep what the other has added.
+        for (name, by) in
+            [("First", &bridge.reconciler), ("Second", &bridge.other), ("Third", &bridge.reconciler)]
+        {
+            let group = bridge.send("POST", "/Groups", Some(&json!({"displayName": name}))).await;
+            assert_eq!(group.status, 201, "{}", group.text);
+            by.run_jobs().await.unwrap();
+            groups.push(group.body["id"].as_str().unwrap().to_owned());
+        }
+        let member = json!({"Operations": [{"op": "add", "path": "members", "value": [{"value": id}]}]});
+        bridge.send("PATCH", &format!("/Groups/{}", groups[0]), Some(&member)).await;
+        bridge.other.run_jobs().await.unwrap();
+        let there = bridge.ringcx.agent(agent).unwrap()["agentGroupId"].as_i64().unwrap();
+        let named = bridge.ringcx.agent_groups().into_iter().find(|(group, _)| *group == there).unwrap();
+        assert_eq!(named.1, "First", "not the default group");
+        bridge.ringcx.clear_calls();
+        for (n, name) in ["First", "Second", "Third"].into_iter().enumerate() {
+            let body = json!({"userName": format!("u{n}@example.com"), RINGCX: {"agentGroupName": name}});
+            assert_eq!(bridge.send("POST", "/Users", Some(&body)).await.status, 201, "{name}");
+        }
+        assert_eq!(bridge.ringcx.count("listAgentGroups"), 0, "nothing that the other has made is forgotten");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_group_that_is_gone_puts_nobody_into_the_default_group() {
+    let policy = json!({"default_agent_group": "Default", "password_on_put": "omit"});
+    let bridge = TestBridge::start(Setup { policy, ..Setup::default() }).await;
+    let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let group = json!({"displayName": "UK Agents", "members": [{"value": id}]});
+    bridge.send("POST", "/Groups", Some(&group)).await;
+    bridge.run_jobs().await;
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1001);
+    // What is remembered of the account has lost the group, as a replica with an older view would have.
+    let forget = |tx: &mut store::Tx<'_>| {
+        let (tenant, now) = ("default".parse().unwrap(), Clock::system().now());
+        let known = store::facts::get(tx, &tenant, "known")?.unwrap();
+        let mut known: serde_json::Value = serde_json::from_str(&known).unwrap();
+        known["agent_groups"].as_array_mut().unwrap().retain(|it| it["name"] != "UK Agents");
+        store::facts::set(tx, &tenant, "known", &known.to_string(), now)?;
+        store::facts::set(tx, &tenant, "known_at", &(now.as_millisecond() + 1000).to_string(), now)
+    };
+    bridge.store.write(forget).await.unwrap();
+    let title = json!({"Operations": [{"op": "replace", "path": "name.givenName", "value": "Joan"}]});
+    let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&title)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let held = bridge.ringcx.agent(agent).unwrap();
+    assert_eq!((&held["agentGroupId"], &held["firstName"]), (&json!(1001), &json!("Joan")));
+}
+
+/// One replica's way to RingCX, through the budget in the store.
+async fn replica(url: &str, database: &str) -> Calls {
+    let seed = Seed::demo();
+    let settings: RingCxSettings = serde_json::from_value(json!({
+        "base_url": url, "account_id": seed.account_id, "api_token": seed.api_token,
+    }))
+    .unwrap();
+    let store = Store::open(&store::Settings::at(database)).await.unwrap();
+    let identity = Transport::identity(&settings, None);
+    let budget = Arc::new(SharedBudget::new(store, Clock::system(), identity, 600));
+    let transport = Transport::new(&settings, None, budget, Clock::system()).unwrap();
+    let way = RingCx::new(Arc::new(transport), &seed.account_id, ExtensionSource::Off);
+    way.calls(Lane::Deactivate, Some(Instant::now() + Duration::from_secs(2)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_429_that_one_replica_sees_stops_both_and_a_limit_is_known_to_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}", folder.path().join("bridge.db").display());
+    let mut stores = vec![file];
+    stores.extend(postgres_database().await);
+    for database in stores {
+        let mut knobs = Knobs::profile(Profile::Spec);
+        knobs.set("rate_limit", "30").unwrap();
+        knobs.set("penalty_s", "60").unwrap();
+        let simulator = Simulator::start(Options { knobs, ..Options::default() }).await.unwrap();
+        let (a, b) = (replica(&simulator.url(), &database).await, replica(&simulator.url(), &database).await);
+        a.agent_groups().await.unwrap();
+        b.agent_groups().await.unwrap();
+        simulator.admin().fault(Fault::once(
+            "listAgentGroups",
+            FaultKind::TooManyRequests { retry_after: Some("60".to_owned()) },
+        ));
+        assert!(a.agent_groups().await.is_err());
+        let sent = simulator.admin().calls().len();
+        let answer = b.agent_groups().await;
+        assert!(
+            matches!(answer, Err(Error::Limited { after }) if after > Duration::from_secs(55)),
+            "{answer:?}"
+        );
+        assert_eq!(simulator.admin().calls().len(), sent, "{database}: the other has not asked");
+    }
+}
