@@ -46,6 +46,7 @@ mod profile;
 mod queries;
 mod queue;
 mod reading;
+mod readings;
 mod replicas;
 mod role_clients;
 mod rules;

@@ -60,6 +60,11 @@ impl Control {
         self.world().agents.get(&id).filter(|agent| !agent.deleted).map(crate::world::Agent::whole)
     }
 
+    /// The password with which an agent logs in.
+    pub fn password(&self, id: i64) -> Option<String> {
+        self.world().agents.get(&id)?.password.clone()
+    }
+
     /// The names of the agent groups by id.
     pub fn agent_groups(&self) -> Vec<(i64, String)> {
         self.world().groups.iter().map(|(id, group)| (*id, group.name.clone())).collect()

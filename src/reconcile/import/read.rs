@@ -15,7 +15,7 @@ use super::super::{ContactError, Reconciler, Tenant};
 use crate::domain::TenantId;
 use crate::domain::found::kept;
 use crate::domain::import::{AdminAccount, AgentAccount};
-use crate::store::{self, inventory};
+use crate::store::inventory;
 use crate::upstream::model::{Agent, AgentGroupId, AgentId, RightsDocId, UserId};
 use crate::upstream::{self, Calls, Lane};
 
@@ -59,10 +59,7 @@ impl Reconciler {
     ) -> Result<Seen, ContactError> {
         let tenant = self.imported_tenant(tenant)?;
         self.first_contact(&tenant).await?;
-        let known = match self.refresh_names(&tenant).await.map_err(contact)? {
-            Some(known) => known,
-            None => self.list_names(&tenant, Lane::Reconcile).await?,
-        };
+        let known = self.list_names(&tenant, Lane::Reconcile).await?;
         let calls = tenant.ringcx.calls(Lane::Reconcile, None);
         let mut drift = Drift::default();
         let listed = self.list(&tenant, &known, &calls, &mut drift).await?;
@@ -219,11 +216,4 @@ fn fits(read: &Agent, group: AgentGroupId, shown: &Agent) -> bool {
         && same(Agent::username)
         && same(Agent::first_name)
         && same(Agent::last_name)
-}
-
-fn contact(error: super::super::Error) -> ContactError {
-    match error {
-        super::super::Error::Store(error) => ContactError::Store(error),
-        super::super::Error::Scim(error) => ContactError::Store(store::Error::Corrupt(error.detail)),
-    }
 }

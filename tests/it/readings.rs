@@ -1,0 +1,122 @@
+//! Open questions about agents, each answered both ways where the answer decides what becomes of a write (A8, A12, A14, A16, A20).
+
+use ringcx_simulator::{Fault, FaultKind, Profile};
+use serde_json::{Value, json};
+
+use crate::support::{Setup, TestBridge};
+
+const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
+
+async fn start(knobs: Vec<(&'static str, &'static str)>, extra: Value) -> TestBridge {
+    let mut policy = json!({"default_agent_group": "Default", "password_on_put": "omit"});
+    policy.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap_or_default());
+    TestBridge::start(Setup { profile: Profile::Friendly, knobs, policy, ..Setup::default() }).await
+}
+
+fn replace(path: &str, value: impl Into<Value>) -> Value {
+    json!({"Operations": [{"op": "replace", "path": path, "value": value.into()}]})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rename_is_answered_by_what_ringcx_has_made_of_it() {
+    for (reading, status, user_name, login) in [
+        ("allow", 200, "new@example.com", "new@example.com"),
+        // The identity provider has its name, and is shown with what the person logs in.
+        ("ignore", 200, "new@example.com", "old@example.com"),
+        // A refusal that names the login name counts as one of it (A37).
+        ("reject400", 409, "old@example.com", "old@example.com"),
+    ] {
+        let bridge = start(vec![("username_update", reading)], json!({"rename_policy": "follow"})).await;
+        let (id, agent) = bridge.create(json!({"userName": "old@example.com"})).await;
+        let url = format!("/Users/{id}");
+        let answer = bridge.send("PATCH", &url, Some(&replace("userName", "new@example.com"))).await;
+        assert_eq!(answer.status, status, "{reading}: {}", answer.text);
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["username"], login, "{reading}");
+        let shown = bridge.send("GET", &url, None).await.body;
+        assert_eq!(
+            (&shown["userName"], &shown[RINGCX]["ringcxUsername"]),
+            (&json!(user_name), &json!(login)),
+            "{reading}"
+        );
+        let puts = bridge.ringcx.count("updateAgent");
+        assert!(puts <= 2, "{reading}: {puts} PUTs, so it is not sent again and again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_flags_of_an_agent_say_the_same_whichever_counts() {
+    for reading in ["isActive", "active", "both_must_match"] {
+        let bridge = start(vec![("active_field", reading)], json!({})).await;
+        let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+        for works in [false, true, false] {
+            let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&replace("active", works))).await;
+            assert_eq!(answer.status, 200, "{reading}: {}", answer.text);
+            let held = bridge.ringcx.agent(agent).unwrap();
+            assert_eq!((&held["isActive"], &held["active"]), (&json!(works), &json!(works)), "{reading}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_of_a_deleted_agent_is_free_or_the_refusal_says_why() {
+    for (reading, status) in [("hard", 201), ("soft_keeps_username", 409)] {
+        let bridge = start(vec![("delete_mode", reading)], json!({"on_delete": "delete"})).await;
+        let body = json!({"userName": "jo@example.com"});
+        let (id, agent) = bridge.create(body.clone()).await;
+        assert_eq!(bridge.send("DELETE", &format!("/Users/{id}"), None).await.status, 204, "{reading}");
+        assert_eq!(bridge.ringcx.agent(agent), None, "{reading}");
+        let again = bridge.send("POST", "/Users", Some(&body)).await;
+        assert_eq!(again.status, status, "{reading}: {}", again.text);
+        bridge.run_jobs().await;
+        let there = bridge.ringcx.agents().iter().filter(|it| it["username"] == "jo@example.com").count();
+        assert_eq!(there, usize::from(status == 201), "{reading}");
+        if status == 409 {
+            assert_eq!(again.body["scimType"], "uniqueness", "{}", again.text);
+            assert!(again.body["detail"].as_str().unwrap().contains("username_template"), "{}", again.text);
+            let list = bridge.send("GET", "/Users", None).await.body;
+            assert_eq!(list["totalResults"], 0, "nothing of the refused create remains");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_leaves_the_password_as_it_was() {
+    for (policy, echoes, takes) in [
+        ("omit", ["mask", "absent", "real"].as_slice(), ["ignored", "literal"].as_slice()),
+        ("echo", ["real"].as_slice(), ["ignored", "literal", "required"].as_slice()),
+    ] {
+        for echo in echoes {
+            for take in takes {
+                let label = format!("{policy}, {echo}, {take}");
+                let knobs = vec![("password_echo", *echo), ("put_masked_password", *take)];
+                let bridge = start(knobs, json!({"password_on_put": policy})).await;
+                let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+                let before = bridge.ringcx.password(agent);
+                assert!(before.is_some(), "{label}");
+                for body in [replace("name.givenName", "Joan"), replace("active", false)] {
+                    let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&body)).await;
+                    assert_eq!(answer.status, 200, "{label}: {}", answer.text);
+                }
+                assert_eq!(bridge.ringcx.agent(agent).unwrap()["firstName"], "Joan", "{label}");
+                assert_eq!(bridge.ringcx.password(agent), before, "{label}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_may_not_be_seen_is_not_gone() {
+    let bridge = start(Vec::new(), json!({})).await;
+    let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    bridge.ringcx.fault(Fault::always("getAgent", FaultKind::Status(403, String::new())));
+    bridge.ringcx.fault(Fault::always("updateAgent", FaultKind::Status(403, String::new())));
+    let url = format!("/Users/{id}");
+    let answer = bridge.send("PATCH", &url, Some(&replace("active", false))).await;
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    let shown = bridge.send("GET", &url, None).await.body;
+    assert_eq!(shown[RINGCX]["agentId"], agent.to_string(), "still tied to it");
+    bridge.ringcx.clear_faults();
+    bridge.run_jobs().await;
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], false, "done as soon as it may be");
+    assert_eq!(bridge.ringcx.count("createAgent"), 1);
+}
