@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::intent::{Accepted, Change};
 use super::tenant::{Known, Tenant};
 use super::work::{Loaded, change_of, parse};
-use super::{Error, breaker, digest, matching, report};
+use super::{Error, breaker, digest, fence, matching, report};
 use crate::domain::access::Access;
 use crate::domain::answer::{self, Provisioning, stored_user};
 use crate::domain::desired::{self, Desired, check_names};
@@ -56,7 +56,7 @@ pub(super) fn create(
         },
         now,
     )?;
-    links::save(tx, &tenant.id, id, &link, now)?;
+    links::save(tx, &tenant.id, id, &link, now).map_err(fence::or_foreign)?;
     if !waits {
         return Ok(Accepted::Now(id.clone()));
     }

@@ -23,7 +23,7 @@ impl Case<'_> {
         if !policy.admin_regional_settings.is_empty() {
             body.insert("regionalSettings".to_owned(), json!(policy.admin_regional_settings));
         }
-        let entry = self.begin("createAdmin", &json!({"userName": new.user_name})).await?;
+        let entry = self.begin_create("createAdmin", &json!({"userName": new.user_name})).await?;
         let entry = entry.changing(&Map::new(), &body);
         let onboarding = Onboarding {
             parent: policy.admin_parent_user_id.map(UserId),

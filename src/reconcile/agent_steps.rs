@@ -30,7 +30,6 @@ impl Case<'_> {
         new: &NewAgent,
         wanted: &DesiredAgent,
     ) -> Result<(), Trouble> {
-        self.check_new_agent_cap().await?;
         let rc_user_id = self.extension_of(wanted).await?;
         let mut body: Map<String, Value> = new.fields.clone().into_iter().collect();
         body.insert("username".to_owned(), json!(new.login));
@@ -44,7 +43,7 @@ impl Case<'_> {
         let intent = json!({
             "group": new.group, "username": new.login, "email": new.fields.get("email"), "rcUserId": rc_user_id,
         });
-        let entry = self.begin("createAgent", &intent).await?.changing(&Map::new(), &body);
+        let entry = self.begin_create("createAgent", &intent).await?.changing(&Map::new(), &body);
         let password = password::generate().map_err(|error| {
             Trouble::Unavailable(super::trouble::PAUSE, format!("No randomness: {error}"))
         })?;

@@ -87,6 +87,14 @@ impl Entry {
 impl Case<'_> {
     /// Writes down a changing call before it is made, so that a crash in between leaves a trace.
     pub(super) async fn begin(&self, operation: &str, intent: &Value) -> Result<Entry, Trouble> {
+        let (entry, row) = self.entry(operation, intent);
+        let tenant = self.tenant.id.clone();
+        self.store.write(move |tx| journal::open(tx, &tenant, &row)).await?;
+        Ok(entry)
+    }
+
+    /// A call and its row.
+    pub(super) fn entry(&self, operation: &str, intent: &Value) -> (Entry, journal::Entry) {
         let started = self.clock.now();
         let entry = Entry::new(self.ids.next().to_string(), operation, intent.clone(), started);
         let row = journal::Entry {
@@ -96,9 +104,7 @@ impl Case<'_> {
             intent: intent.to_string(),
             started,
         };
-        let tenant = self.tenant.id.clone();
-        self.store.write(move |tx| journal::open(tx, &tenant, &row)).await?;
-        Ok(entry)
+        (entry, row)
     }
 
     /// Writes down what became of a call. One whose outcome is unknown stays open: whoever comes next looks first.
@@ -287,39 +293,6 @@ impl Case<'_> {
         self.calls.admin(id).await.map_err(|error| Trouble::of(Doing::Removing, "the administrator", &error))
     }
 
-    /// Refuses a new agent beyond the tenant's cap, and makes it wait beyond the hourly one.
-    pub(super) async fn check_new_agent_cap(&self) -> Result<(), Trouble> {
-        let (tenant, hour_ago) =
-            (self.tenant.id.clone(), self.clock.now() - std::time::Duration::from_hours(1));
-        let policy = &self.tenant.policy;
-        if policy.max_agents.is_none() && policy.max_new_per_hour.is_none() {
-            return Ok(());
-        }
-        let (agents, recent) = self
-            .store
-            .read(move |tx| {
-                Ok::<_, crate::store::Error>((
-                    links::count_agents(tx, &tenant)?,
-                    journal::count_since(tx, &tenant, "createAgent", hour_ago)?,
-                ))
-            })
-            .await?;
-        if let Some(most) = policy.max_agents.filter(|most| agents >= *most) {
-            return Err(Trouble::Refused(scim::Error::invalid_value(format!(
-                "This tenant may have {most} agents and has them all (setting max_agents); assign fewer people or raise it."
-            ))));
-        }
-        if let Some(most) = policy.max_new_per_hour.filter(|most| recent >= *most) {
-            return Err(Trouble::Unavailable(
-                std::time::Duration::from_mins(5),
-                format!(
-                    "{most} accounts were created within the last hour (setting max_new_per_hour); the next one waits."
-                ),
-            ));
-        }
-        Ok(())
-    }
-
     /// An administrator of this name that nobody linked is never taken over silently.
     pub(super) async fn refuse_known_admin(&self, user_name: &str) -> Result<(), Trouble> {
         let (tenant, key) = (self.tenant.id.clone(), crate::domain::fold(user_name));
@@ -327,6 +300,9 @@ impl Case<'_> {
             self.store.read(move |tx| inventory::by_name(tx, &tenant, inventory::Kind::Admin, &key)).await?;
         match found.first() {
             None => Ok(()),
+            Some(item) if self.is_foreign(item.kind, item.id).await? => {
+                Err(Trouble::Refused(super::fence::foreign()))
+            }
             Some(item) => Err(Trouble::Refused(scim::Error::uniqueness(format!(
                 "RingCX already has an administrator {} with this user name (userId {}); link it with `ringcx-scim import`, \
                  or remove it in RingCX.",

@@ -74,7 +74,8 @@ impl Reconciler {
         let id = tenant.id.clone();
         if let (Some(known), at) = self.store.read(move |tx| stored(tx, &id)).await? {
             let known = tenant.learn(known, at);
-            return self.catch_up(tenant, &known).await;
+            let known = self.catch_up(tenant, known).await?;
+            return self.settle_in(tenant, &known).await;
         }
         let calls = tenant.ringcx.calls(Lane::Update, None);
         let mut known = Known { directory: directory(tenant, &calls).await?, ..Known::default() };
@@ -90,6 +91,7 @@ impl Reconciler {
         if tenant.policy.manage_admins {
             self.read_admins(&calls, &mut known, &mut items).await?;
         }
+        self.settle_in(tenant, &known).await?;
         self.amend(tenant, items, move |it| {
             // Decided once: another replica may have been first.
             let source = it.external_id_source.or(known.external_id_source);
@@ -100,24 +102,28 @@ impl Reconciler {
     }
 
     /// Reads what a setting asks for that is younger than what the store remembers.
-    async fn catch_up(&self, tenant: &Tenant, known: &Known) -> Result<(), ContactError> {
+    async fn catch_up(&self, tenant: &Tenant, mut known: Arc<Known>) -> Result<Arc<Known>, ContactError> {
         let calls = tenant.ringcx.calls(Lane::Update, None);
         if tenant.policy.assignment_shape.is_some() && known.directory.assignables.is_none() {
             let found = assignables(&calls).await?;
-            self.amend(tenant, Vec::new(), move |it| it.directory.assignables = Some(found.clone())).await?;
+            let add = move |it: &mut Known| it.directory.assignables = Some(found.clone());
+            known = self.amend(tenant, Vec::new(), add).await?;
         }
         if tenant.policy.manage_admins && known.own_user.is_none() {
-            let (mut read, mut items) = (known.clone(), Vec::new());
+            let (mut read, mut items) = (Known::clone(&known), Vec::new());
             self.read_admins(&calls, &mut read, &mut items).await?;
-            self.amend(tenant, items, move |it| {
+            let add = move |it: &mut Known| {
                 it.own_user = read.own_user;
                 it.main_account.clone_from(&read.main_account);
                 it.directory.rights_docs.clone_from(&read.directory.rights_docs);
                 it.directory.rights_doc_titles.clone_from(&read.directory.rights_doc_titles);
-            })
-            .await?;
+            };
+            known = self.amend(tenant, items, add).await?;
+        } else if tenant.policy.manage_admins && known.main_account.is_none() {
+            let main = main_account(&calls).await?;
+            known = self.amend(tenant, Vec::new(), move |it| it.main_account = Some(main.clone())).await?;
         }
-        Ok(())
+        Ok(known)
     }
 
     async fn read_admins(
@@ -129,7 +135,7 @@ impl Reconciler {
         match calls.identity().await {
             Ok(identity) => {
                 known.own_user = identity.user_id;
-                known.main_account = identity.main_account_id;
+                known.main_account = Some(identity.main_account_id.unwrap_or_default());
             }
             Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
                 tracing::warn!(error = error.kind(), "the bridge's own administrator is not known");
@@ -286,6 +292,15 @@ fn stored(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<(Option<Known>, i64), st
 
 fn known_at(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<i64, store::Error> {
     Ok(facts::get(tx, tenant, KNOWN_AT)?.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+/// The main account; empty when RingCX does not say.
+async fn main_account(calls: &Calls) -> Result<String, upstream::Error> {
+    match calls.identity().await {
+        Ok(identity) => Ok(identity.main_account_id.unwrap_or_default()),
+        Err(upstream::Error::Forbidden { .. } | upstream::Error::NotFound) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Why an account could not be read.

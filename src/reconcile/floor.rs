@@ -91,7 +91,8 @@ impl Case<'_> {
     }
 
     async fn floor_lease(&self) -> Result<Lease, Trouble> {
-        let account = self.known.main_account.as_deref().unwrap_or(&self.tenant.account_id);
+        let account =
+            self.known.main_account.as_deref().filter(|it| !it.is_empty()).unwrap_or(&self.tenant.account_id);
         let lease = Lease {
             store: self.store.clone(),
             clock: self.clock.clone(),

@@ -7,10 +7,11 @@ use crate::domain::person::{self, UserKeys, is_rewritten_login};
 use crate::domain::{TenantId, fold};
 use crate::scim::{self, Resource};
 use crate::store::inventory::{self, Item, Kind};
-use crate::store::{Tx, links, people};
+use crate::store::{Tx, links, owners, people};
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, UserId};
 
 use super::Error;
+use super::fence::{refuse_foreign, refuse_foreign_name};
 use super::tenant::Tenant;
 
 /// The accounts that a new person takes over.
@@ -27,6 +28,11 @@ pub(super) fn adopt(
     keys: &UserKeys,
 ) -> Result<Link, Error> {
     let mut link = relink(tx, &tenant.id, user, keys)?;
+    if link.agent.is_none() {
+        let login = person::login_name(&tenant.policy.username_template, &keys.user_name, &tenant.account_id);
+        // What another tenant has made since this one looked at RingCX is in its inventory.
+        refuse_foreign_name(tx, &tenant.id, &[&keys.user_name_key, &fold(&login)])?;
+    }
     if !tenant.policy.link_existing {
         return Ok(link);
     }
@@ -70,10 +76,12 @@ fn adopt_agent(
     let mut found = Vec::new();
     if let Some(extension) = ringcx_text(user, "rcExtensionId").and_then(|text| text.parse().ok()) {
         let tied = inventory::by_rc_user(tx, id, Kind::Agent, extension)?;
+        refuse_foreign(tx, id, &tied)?;
         found = unlinked(tx, id, tied)?;
     }
     if let (true, Some(external)) = (found.is_empty(), keys.external_id.as_deref()) {
         let keyed = inventory::by_external(tx, id, Kind::Agent, external)?;
+        refuse_foreign(tx, id, &keyed)?;
         found = unlinked(tx, id, keyed)?;
     }
     if found.is_empty() {
@@ -88,6 +96,7 @@ fn adopt_agent(
         );
         named.sort_by_key(|item| item.id);
         named.dedup_by_key(|item| item.id);
+        refuse_foreign(tx, id, &named)?;
         found = unlinked(tx, id, named)?;
     }
     match found.as_slice() {
@@ -130,6 +139,7 @@ fn refuse_equal_email(tx: &mut Tx<'_>, tenant: &Tenant, keys: &UserKeys) -> Resu
 
 fn adopt_admin(tx: &mut Tx<'_>, tenant: &TenantId, keys: &UserKeys) -> Result<Option<AdminLink>, Error> {
     let found = inventory::by_name(tx, tenant, Kind::Admin, &keys.user_name_key)?;
+    refuse_foreign(tx, tenant, &found)?;
     let Some(item) = found.into_iter().next() else { return Ok(None) };
     if links::by_admin(tx, tenant, item.id)?.is_some() {
         return Ok(None);
@@ -147,7 +157,8 @@ fn adopt_admin(tx: &mut Tx<'_>, tenant: &TenantId, keys: &UserKeys) -> Result<Op
 fn unlinked(tx: &mut Tx<'_>, tenant: &TenantId, items: Vec<Item>) -> Result<Vec<Item>, Error> {
     let mut free = Vec::new();
     for item in items {
-        if links::by_agent(tx, tenant, item.id)?.is_none() {
+        let free_here = links::by_agent(tx, tenant, item.id)?.is_none();
+        if free_here && !owners::is_foreign(tx, tenant, item.kind, item.id)? {
             free.push(item);
         }
     }

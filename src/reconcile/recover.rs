@@ -71,7 +71,7 @@ impl Case<'_> {
                 .read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Agent, id.0))
                 .await?
                 .is_some();
-            if known {
+            if known || self.is_foreign(inventory::Kind::Agent, id.0).await? {
                 continue;
             }
             match self.calls.agent(group, id).await {
@@ -110,7 +110,8 @@ impl Case<'_> {
         let known =
             self.store.read(move |tx| inventory::get(tx, &tenant, inventory::Kind::Admin, id.0)).await?;
         // What the bridge creates has no power yet: somebody else has made this one.
-        if known.is_some() || admin.roles().iter().any(grant::is_privileged) {
+        let powerful = admin.roles().iter().any(grant::is_privileged);
+        if known.is_some() || powerful || self.is_foreign(inventory::Kind::Admin, id.0).await? {
             return Ok(Some(false));
         }
         let entry = (Entry::left(left), "looked_up");

@@ -147,6 +147,7 @@ impl Case<'_> {
         scope: &mut Scope,
     ) -> Result<Option<scim::Error>, Trouble> {
         self.observe(desired, *scope).await?;
+        self.stay_inside(desired).await?;
         if errand.adopting && desired.active {
             self.refuse_disabled_finds()?;
         }

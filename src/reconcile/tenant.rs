@@ -50,7 +50,7 @@ pub struct Known {
     pub directory: Directory,
     /// The bridge's own administrator, which is never a target.
     pub own_user: Option<UserId>,
-    /// The account above the sub-account, to which administrators belong.
+    /// The account above the sub-account, to which administrators belong; empty when RingCX was asked and did not say.
     pub main_account: Option<String>,
     /// Where `externalAgentId` comes from.
     pub external_id_source: Option<ExternalIdSource>,

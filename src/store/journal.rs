@@ -74,16 +74,29 @@ pub fn unfinished(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Resu
     )
 }
 
-/// How many calls of one kind a tenant has made since `since`.
-pub fn count_since(
+/// How many calls of one kind a tenant has made since `since`, or is making; those that came to nothing do not count.
+pub fn count_made_since(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     operation: &str,
     since: Timestamp,
 ) -> Result<u64, Error> {
     let count = tx.one(
-        "SELECT COUNT(*) FROM journal WHERE tenant = $1 AND operation = $2 AND started_at >= $3",
+        "SELECT COUNT(*) FROM journal WHERE tenant = $1 AND operation = $2 AND started_at >= $3
+             AND (outcome IS NULL OR outcome NOT IN ('refused', 'held', 'not_applied'))",
         &[tenant.into(), operation.into(), since.into()],
+        |row| row.int(0),
+    )?;
+    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
+}
+
+/// How many people are getting an agent just now.
+pub fn count_agents_on_their_way(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Error> {
+    let count = tx.one(
+        "SELECT COUNT(*) FROM journal j WHERE j.tenant = $1 AND j.operation = 'createAgent' AND j.outcome IS NULL
+             AND NOT EXISTS (SELECT 1 FROM links l WHERE l.tenant = j.tenant AND l.person_id = j.person_id
+                 AND l.agent_id IS NOT NULL)",
+        &[tenant.into()],
         |row| row.int(0),
     )?;
     Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Tx};
+use super::inventory::Kind;
+use super::{Error, Tx, owners};
 use crate::domain::link::Link;
 use crate::domain::{PersonId, TenantId};
 
@@ -15,7 +16,10 @@ pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Opti
     )
 }
 
-/// Writes the accounts of a person.
+/// Writes the accounts of a person, and that they are the tenant's.
+///
+/// # Errors
+/// [`Error::Conflict`] when one of them belongs to another tenant.
 pub fn save(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
@@ -23,6 +27,17 @@ pub fn save(
     link: &Link,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let ids =
+        (link.agent.as_ref().map(|agent| agent.id.agent.0), link.admin.as_ref().map(|admin| admin.id.0));
+    let before = tx.one(
+        "SELECT agent_id, admin_id FROM links WHERE tenant = $1 AND person_id = $2",
+        &[tenant.into(), person.into()],
+        |row| Ok((row.opt_int(0)?, row.opt_int(1)?)),
+    )?;
+    if before.unwrap_or_default() != ids {
+        owners::hold(tx, tenant, person, Kind::Agent, ids.0)?;
+        owners::hold(tx, tenant, person, Kind::Admin, ids.1)?;
+    }
     let text = serde_json::to_string(link).map_err(|error| Error::Corrupt(format!("a link: {error}")))?;
     tx.exec(
         "INSERT INTO links (tenant, person_id, agent_id, admin_id, link, saved_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -31,8 +46,8 @@ pub fn save(
         &[
             tenant.into(),
             person.into(),
-            link.agent.as_ref().map(|agent| agent.id.agent.0).into(),
-            link.admin.as_ref().map(|admin| admin.id.0).into(),
+            ids.0.into(),
+            ids.1.into(),
             (&text).into(),
             now.into(),
         ],
@@ -42,6 +57,8 @@ pub fn save(
 
 /// Forgets the accounts of a person.
 pub fn remove(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<(), Error> {
+    owners::hold(tx, tenant, person, Kind::Agent, None)?;
+    owners::hold(tx, tenant, person, Kind::Admin, None)?;
     tx.exec("DELETE FROM links WHERE tenant = $1 AND person_id = $2", &[tenant.into(), person.into()])
         .map(drop)
 }

@@ -3,7 +3,7 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
     (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
     (3, "0003_parked", include_str!("../../migrations/0003_parked.sql")),
@@ -15,6 +15,7 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
     (9, "0009_privilege_pins", include_str!("../../migrations/0009_privilege_pins.sql")),
     (10, "0010_import", include_str!("../../migrations/0010_import.sql")),
     (11, "0011_token_networks", include_str!("../../migrations/0011_token_networks.sql")),
+    (12, "0012_owners", include_str!("../../migrations/0012_owners.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

@@ -20,6 +20,7 @@ pub mod losses;
 pub mod members;
 mod migrate;
 pub mod names;
+pub mod owners;
 pub mod people;
 pub mod pins;
 pub mod planned;

@@ -232,6 +232,11 @@ impl Transport {
         self.budget.penalty_left()
     }
 
+    /// The URL of RingCX.
+    pub(super) fn base(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// Calls a minute that may be made with these credentials.
     pub(super) fn per_minute(&self) -> u32 {
         self.budget.per_minute()

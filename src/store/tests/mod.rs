@@ -7,6 +7,7 @@ mod audit;
 mod engine;
 mod imports;
 mod order;
+mod owners;
 mod search;
 mod tables;
 

@@ -49,6 +49,11 @@ impl RingCx {
         Self { list_page_size, ..self }
     }
 
+    /// The URL of RingCX.
+    pub fn base(&self) -> &str {
+        self.transport.base()
+    }
+
     /// Asks `gate` before every call that changes something.
     #[must_use]
     pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
