@@ -1,6 +1,7 @@
 //! `tenant`: stop and go of a whole tenant, and how it stands. Everything is a fact in the store, so a running server obeys at once.
 
 mod decide;
+mod disown;
 mod plan;
 
 use anyhow::Context;
@@ -26,6 +27,8 @@ pub(super) enum Command {
     Release(decide::Options),
     /// Drop what the mass-change guard has blocked, and give back what went through before it did
     Reject(decide::Options),
+    /// Hand accounts back to local management: the bridge forgets them, and RingCX stays as it is
+    Disown(disown::Options),
 }
 
 #[derive(Args)]
@@ -52,6 +55,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         Command::Resume(plain) => resume(plain).await,
         Command::Status(plain) => status(plain).await,
         Command::Release(options) => decide::run(options, Verdict::Release).await,
+        Command::Disown(options) => disown::run(options).await,
         Command::Reject(options) => decide::run(options, Verdict::Reject).await,
     }
 }

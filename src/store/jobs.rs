@@ -290,6 +290,18 @@ pub fn unpark_one(
     Ok(tx.exec(sql, &[tenant.into(), person.into(), now.into()])? == 1)
 }
 
+/// Takes out the job of a person, if there is one; false when somebody works on it this moment.
+pub fn drop_idle(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let sql = "DELETE FROM jobs WHERE tenant = $1 AND person_id = $2 AND lease_until <= $3";
+    tx.exec(sql, &[tenant.into(), person.into(), now.into()])?;
+    Ok(get(tx, tenant, person)?.is_none())
+}
+
 /// Gives a job back unchanged, so that another replica can take it at once.
 pub fn release(tx: &mut Tx<'_>, job: &Job) -> Result<(), Error> {
     tx.exec(

@@ -285,3 +285,14 @@ pub fn by_state(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<(String, i64)>
         |row| Ok((row.text(0)?, row.int(1)?)),
     )
 }
+
+/// Everybody who is there, and everybody else who still has an account in RingCX.
+pub fn ids_and_linked(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<PersonId>, Error> {
+    tx.all(
+        "SELECT id FROM people WHERE tenant = $1 AND deleted_at IS NULL
+         UNION SELECT person_id FROM links WHERE tenant = $1 AND (agent_id IS NOT NULL OR admin_id IS NOT NULL)
+         ORDER BY 1",
+        &[tenant.into()],
+        |row| Ok(row.text(0)?.into()),
+    )
+}

@@ -40,6 +40,7 @@ mod membership;
 mod mistakes;
 mod no_path;
 mod oauth;
+mod off_and_on;
 mod pause;
 mod people;
 mod power;

@@ -1,0 +1,58 @@
+//! `tenant disown`: accounts are handed back to whoever manages RingCX by hand.
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use serde_json::json;
+
+use super::super::operator::operator;
+use super::super::runtime::beside;
+use super::super::{Failure, Of, say};
+use crate::domain::PersonId;
+
+#[derive(Args)]
+pub(in crate::cli) struct Options {
+    #[command(flatten)]
+    of: Of,
+    /// This person, by SCIM id
+    #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    person: Option<String>,
+    /// Everybody of the tenant
+    #[arg(long)]
+    all: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), Failure> {
+    let (config, tenant) = options.of.load()?;
+    let parts = beside(&config).await?;
+    let person = options.person.map(PersonId::from);
+    if let Some(id) = &person {
+        let state = parts.reconciler.state_of_person(&tenant, id).await.context("the person was not read")?;
+        if state.is_none() {
+            parts.store.close().await;
+            return Err(Failure::Input(anyhow!(
+                "tenant {tenant} has no person with that id; see GET /Users"
+            )));
+        }
+    }
+    let disowned = parts.reconciler.disown(&tenant, &operator(), person.as_ref()).await;
+    let disowned = disowned.context("not everybody was handed back; run the command again")?;
+    parts.store.close().await;
+    if options.json {
+        say(&json!({"tenant": tenant, "disowned": disowned.people, "busy": disowned.busy}).to_string());
+    } else {
+        say(&format!(
+            "{} people are handed back; RingCX is as it was, and the identity provider does not find them here any more",
+            disowned.people.len()
+        ));
+    }
+    if disowned.busy.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Ran(anyhow!(
+        "{} people are being worked on; run `ringcx-scim tenant pause --all`, then this command again",
+        disowned.busy.len()
+    )))
+}
