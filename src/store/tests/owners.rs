@@ -29,6 +29,7 @@ fn agent(id: i64) -> Link {
         found: crate::domain::found::Found::default(),
         wrote_external_id: false,
         rc_user_id: None,
+        found: crate::domain::found::Found::default(),
     };
     Link { agent: Some(agent), ..Link::default() }
 }
