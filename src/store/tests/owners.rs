@@ -26,7 +26,6 @@ fn agent(id: i64) -> Link {
         enabled: true,
         owned: std::collections::BTreeSet::new(),
         former: std::collections::BTreeMap::new(),
-        found: crate::domain::found::Found::default(),
         wrote_external_id: false,
         rc_user_id: None,
         found: crate::domain::found::Found::default(),
