@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod health;
 mod import;
+mod list;
 mod logs;
 mod migrate;
 mod operator;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -56,10 +58,10 @@ enum Command {
     Health(health::Options),
     /// The doctor: configuration, store, sign-in, permissions, mapping targets, and how this RingCX speaks
     Check(check::Options),
-    #[command(hide = true)]
-    List(Later),
     /// Take over what RingCX has already: a plan to read, decisions, and a way back
     Import(import::Options),
+    /// What RingCX has, with the ids and names that a mapping needs
+    List(list::Options),
     /// Compare people with RingCX, and bring them in line
     Reconcile(reconcile::Options),
     /// Pause and resume a tenant, see how it stands, release or reject what a guard holds
@@ -167,8 +169,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Health(options) => health::run(&options).await,
         Command::Check(options) => check::run(options).await,
-        Command::List(_) => Err(later("list")),
         Command::Import(options) => import::run(options).await,
+        Command::List(options) => list::run(options).await,
         Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Audit(command) => audit::run(command).await,
@@ -200,6 +202,17 @@ fn say(line: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
+/// A value as a cell of a table shows it.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(flag) => (if *flag { "yes" } else { "no" }).to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
 }
 
 /// Ends when the operator or the system says so.
