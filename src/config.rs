@@ -14,7 +14,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -179,8 +179,12 @@ impl Config {
             }
         };
         let mut complaints = tree::overlay(&mut root, environment);
+        let token_files = tree::texts(&root, "tenant", &["ringcx", "api_token_file"]);
         complaints.extend(tree::resolve_secret_files(&mut root, &SECRETS));
-        let (config, mistakes) = read::settings::<Self>(&mut root);
+        let (mut config, mistakes) = read::settings::<Self>(&mut root);
+        for (id, tenant) in config.iter_mut().flat_map(|config| &mut config.tenant) {
+            tenant.ringcx.api_token_file = token_files.get(id.as_str()).map(PathBuf::from);
+        }
         for mistake in mistakes {
             add(&mut complaints, mistake);
         }

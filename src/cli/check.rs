@@ -8,6 +8,7 @@ mod admins;
 mod bridge;
 mod dialect;
 mod probe;
+mod probe_token;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -148,6 +149,7 @@ async fn tenant(patient: &Patient<'_>, probe_group: Option<&str>, report: &mut R
     dialect::report(patient, report).await;
     if let Some(name) = probe_group {
         probe::run(patient.store, patient.id, &patient.calls, &groups, name, report).await;
+        probe_token::report(report);
     }
     Some(identity)
 }

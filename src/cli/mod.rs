@@ -14,6 +14,7 @@ mod migrate;
 mod operator;
 mod progress;
 mod reconcile;
+mod ringcx_token;
 pub mod runtime;
 mod sandbox;
 mod serve;
@@ -62,6 +63,9 @@ enum Command {
     Import(import::Options),
     /// What RingCX has, with the ids and names that a mapping needs
     List(list::Options),
+    /// The permanent API tokens of the bridge's own RingCX account
+    #[command(subcommand)]
+    RingcxToken(ringcx_token::Command),
     /// Compare people with RingCX, and bring them in line
     Reconcile(reconcile::Options),
     /// Pause and resume a tenant, see how it stands, release or reject what a guard holds
@@ -171,6 +175,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Check(options) => check::run(options).await,
         Command::Import(options) => import::run(options).await,
         Command::List(options) => list::run(options).await,
+        Command::RingcxToken(command) => ringcx_token::run(command).await,
         Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Audit(command) => audit::run(command).await,

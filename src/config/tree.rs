@@ -254,6 +254,19 @@ pub(super) fn variable_of(path: &[String]) -> String {
     format!("{PREFIX}{}", steps.join("__"))
 }
 
+/// The texts at a path below each entry of a table.
+pub(super) fn texts(root: &Node, table: &str, below: &[&str]) -> BTreeMap<String, String> {
+    let below: Vec<String> = below.iter().map(|step| (*step).to_owned()).collect();
+    let Some(Value::Table(entries)) = root.find(&[table.to_owned()]).map(|node| &node.value) else {
+        return BTreeMap::new();
+    };
+    let found = entries.iter().filter_map(|(name, entry)| match &entry.find(&below)?.value {
+        Value::Text(text) | Value::Raw(text) => Some((name.clone(), text.clone())),
+        _ => None,
+    });
+    found.collect()
+}
+
 /// Reads each secret that is given as `KEY_file` and puts it where `KEY` would stand; `*` in a path is any name.
 pub(super) fn resolve_secret_files(root: &mut Node, secrets: &[&str]) -> Vec<Complaint> {
     let mut complaints = Vec::new();

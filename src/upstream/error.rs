@@ -166,6 +166,21 @@ pub(super) fn meaning(raw: &Raw<'_>, changes: bool) -> Result<Value, Error> {
     }
 }
 
+/// The meaning of an answer that is text, or that text as JSON; it is not shown, since it may be a secret.
+pub(super) fn text_meaning(raw: &Raw<'_>) -> Result<Value, Error> {
+    let text = String::from_utf8_lossy(raw.body);
+    let text = text.trim().trim_matches('"');
+    let fits = (200..300).contains(&raw.status) && !raw.content_type.contains("html");
+    if !fits || text.starts_with('<') {
+        return meaning(raw, true);
+    }
+    if text.is_empty() || text == "false" {
+        let message = "text was due and nothing came".to_owned();
+        return Err(Error::Garbled { maybe_applied: true, message });
+    }
+    Ok(Value::from(text))
+}
+
 fn success(raw: &Raw<'_>, text: &str, changes: bool) -> Result<Value, Error> {
     let trimmed = text.trim();
     if trimmed.is_empty() {

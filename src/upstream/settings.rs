@@ -1,5 +1,7 @@
 //! The settings `[tenant.NAME.ringcx]` and `[tenant.NAME.ringcentral]`.
 
+use std::path::PathBuf;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -23,6 +25,9 @@ pub struct RingCxSettings {
     /// A permanent API token of a RingCX administrator; replaces the RingCentral JWT.
     #[serde(default)]
     pub api_token: Option<SecretString>,
+    /// The file that the token came from: read again when RingCX refuses the token.
+    #[serde(skip)]
+    pub api_token_file: Option<PathBuf>,
     /// Agents a page of a list; left out: lists are read whole, which is what RingCX documents.
     #[serde(default)]
     pub list_page_size: Option<u32>,

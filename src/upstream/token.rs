@@ -3,6 +3,7 @@
 //! RingCentral JWT grant, then the exchange at RingCX, then refreshes until RingCX refuses one. Five exchanges a minute are
 //! allowed, so whoever needs a token while another one fetches it waits for that one.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ const MARGIN: Duration = Duration::from_mins(1);
 
 /// How the bridge proves who it is.
 pub(super) enum Credential {
-    /// A permanent token of a RingCX administrator, in `X-Auth-Token`.
-    ApiToken(SecretString),
+    /// A permanent token of a RingCX administrator, in `X-Auth-Token`, and the file that it came from.
+    ApiToken(SecretString, Option<PathBuf>),
     /// A RingCentral JWT, exchanged for RingCX tokens.
     Jwt(PlatformSettings),
 }
@@ -54,6 +55,8 @@ pub(super) struct Tokens {
 #[derive(Default)]
 struct Held {
     generation: u64,
+    /// The permanent token that took the place of the configured one.
+    permanent: Option<SecretString>,
     access: Option<Access>,
     refresh: Option<SecretString>,
     platform: Option<oauth::PlatformToken>,
@@ -84,8 +87,13 @@ impl Tokens {
 
     /// A proof that is good now; fetched by one caller while the others wait.
     pub(super) async fn proof(&self, wire: &Wire) -> Result<Proof, Error> {
-        let Credential::Jwt(platform) = &self.credential else { return Ok(self.api_token()) };
         let mut held = self.held.lock().await;
+        let platform = match &self.credential {
+            Credential::ApiToken(token, _) => {
+                return Ok(Proof::ApiToken(held.permanent.as_ref().unwrap_or(token).clone()));
+            }
+            Credential::Jwt(platform) => platform,
+        };
         let now = self.clock.now();
         if let Some(access) = held.access.as_ref().filter(|access| now < access.renew_at) {
             return Ok(Proof::Bearer(access.token.clone(), held.generation));
@@ -93,13 +101,27 @@ impl Tokens {
         self.renew(&mut held, platform, wire).await
     }
 
-    /// Drops a token that RingCX refused, unless somebody has renewed it meanwhile.
-    pub(super) async fn refused(&self, proof: &Proof) {
-        if let Proof::Bearer(_, generation) = proof {
-            let mut held = self.held.lock().await;
-            if held.generation == *generation {
-                held.access = None;
+    /// Drops a token that RingCX refused, unless somebody has renewed it meanwhile; whether there is another one to try.
+    pub(super) async fn refused(&self, proof: &Proof) -> bool {
+        let mut held = self.held.lock().await;
+        match (proof, &self.credential) {
+            (Proof::Bearer(_, generation), _) => {
+                if held.generation == *generation {
+                    held.access = None;
+                }
+                true
             }
+            // `ringcx-token rotate` has written the file, perhaps beside a running server.
+            (Proof::ApiToken(refused), Credential::ApiToken(_, Some(file))) => {
+                let Ok(text) = tokio::fs::read_to_string(file).await else { return false };
+                let text = text.trim_end_matches(['\n', '\r']);
+                let another = !text.is_empty() && text != refused.expose_secret();
+                if another {
+                    held.permanent = Some(SecretString::from(text));
+                }
+                another
+            }
+            (Proof::ApiToken(_), _) => false,
         }
     }
 
@@ -125,13 +147,6 @@ impl Tokens {
         let mut held = self.held.lock().await;
         let token = self.platform(&mut held, platform, wire).await?;
         Ok((token, platform))
-    }
-
-    fn api_token(&self) -> Proof {
-        match &self.credential {
-            Credential::ApiToken(token) => Proof::ApiToken(token.clone()),
-            Credential::Jwt(_) => Proof::ApiToken(SecretString::default()),
-        }
     }
 
     async fn renew(&self, held: &mut Held, platform: &PlatformSettings, wire: &Wire) -> Result<Proof, Error> {

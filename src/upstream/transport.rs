@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
-use super::error::{Error, PENALTY, Raw, meaning};
+use super::error::{Error, PENALTY, Raw, meaning, text_meaning};
 use super::gate::Gate;
 use super::metrics;
 use super::model::Lane;
@@ -47,12 +47,30 @@ pub(super) struct Call<'a> {
     pub(super) path: &'a [&'a str],
     pub(super) query: &'a [(&'a str, String)],
     pub(super) body: Option<&'a Value>,
+    pub(super) answer: Answer,
     pub(super) lane: Lane,
     pub(super) give_up_at: Option<tokio::time::Instant>,
     /// Says to wait for a place no longer.
     pub(super) way: Option<&'a CancellationToken>,
     /// Who may hold it back; none for a call that changes nothing.
     pub(super) gate: Option<&'a dyn Gate>,
+}
+
+/// What kind of answer a call gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// JSON, from a call that may be repeated.
+    OfRead,
+    /// JSON, from a call that may have been carried out although its answer was lost.
+    OfChange,
+    /// The same, but text.
+    Text,
+}
+
+impl Answer {
+    fn of_change(self) -> bool {
+        self != Self::OfRead
+    }
 }
 
 impl Transport {
@@ -67,7 +85,7 @@ impl Transport {
         clock: Clock,
     ) -> Result<Self, String> {
         let credential = match (&ringcx.api_token, platform) {
-            (Some(token), _) => Credential::ApiToken(token.clone()),
+            (Some(token), _) => Credential::ApiToken(token.clone(), ringcx.api_token_file.clone()),
             (None, Some(platform)) => Credential::Jwt(platform.clone()),
             (None, None) => {
                 return Err("there is neither ringcx.api_token nor a ringcentral section".to_owned());
@@ -152,9 +170,11 @@ impl Transport {
             };
             let reads = call.method == Method::GET;
             match &error {
-                Error::Unauthorized(_) if !renewed && self.tokens.renewable() => {
+                Error::Unauthorized(_) if !renewed => {
                     renewed = true;
-                    self.tokens.refused(&proof).await;
+                    if !self.tokens.refused(&proof).await {
+                        return Err(error);
+                    }
                 }
                 Error::Limited { after } => {
                     self.budget.penalise(*after).await;
@@ -214,7 +234,7 @@ impl Transport {
             request = request.json(body);
         }
         crate::fuse::point();
-        let (answer, limit) = self.wire.exchange(call.operation, request, call.method != Method::GET).await;
+        let (answer, limit) = self.wire.exchange(call.operation, request, call.answer).await;
         crate::fuse::point();
         if let Some(limit) = limit {
             self.budget.learn(limit);
@@ -287,7 +307,7 @@ impl Wire {
         url: &str,
         form: &[(&str, &str)],
     ) -> Result<Value, Error> {
-        self.exchange(operation, self.client.post(url).form(form), false).await.0
+        self.exchange(operation, self.client.post(url).form(form), Answer::OfRead).await.0
     }
 
     /// Posts a form to the RingCentral platform, in its usage group for signing in.
@@ -321,7 +341,7 @@ impl Wire {
         request: RequestBuilder,
     ) -> Result<Value, Error> {
         self.usage.admit(group).await.map_err(|after| Error::Limited { after })?;
-        let (answer, limit) = self.exchange(operation, request, false).await;
+        let (answer, limit) = self.exchange(operation, request, Answer::OfRead).await;
         if let Some(limit) = limit {
             self.usage.learn(group, limit);
         }
@@ -336,11 +356,12 @@ impl Wire {
         &self,
         operation: &'static str,
         request: RequestBuilder,
-        changes: bool,
+        due: Answer,
     ) -> (Result<Value, Error>, Option<u32>) {
         *self.made.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
         let begun = Instant::now();
-        let (answer, limit) = match self.read(request.header("Accept", "application/json"), changes).await {
+        let accept = if due == Answer::Text { "text/plain, application/json" } else { "application/json" };
+        let (answer, limit) = match self.read(request.header("Accept", accept), due).await {
             Ok((answer, limit)) => (answer, limit),
             Err(error) => (Err(error), None),
         };
@@ -354,11 +375,11 @@ impl Wire {
     async fn read(
         &self,
         request: RequestBuilder,
-        changes: bool,
+        due: Answer,
     ) -> Result<(Result<Value, Error>, Option<u32>), Error> {
         #[expect(clippy::disallowed_methods, reason = "this is the place that sends")]
         let sent = request.send().await;
-        let response = sent.map_err(|error| lost(&error, changes))?;
+        let response = sent.map_err(|error| lost(&error, due.of_change()))?;
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
@@ -377,8 +398,10 @@ impl Wire {
         if status < 400 {
             self.untold.store(0, Ordering::Relaxed);
         }
-        let body = response.bytes().await.map_err(|error| lost(&error, changes))?;
-        Ok((meaning(&Raw { status, content_type: &content_type, retry_after, body: &body }, changes), limit))
+        let body = response.bytes().await.map_err(|error| lost(&error, due.of_change()))?;
+        let raw = Raw { status, content_type: &content_type, retry_after, body: &body };
+        let answer = if due == Answer::Text { text_meaning(&raw) } else { meaning(&raw, due.of_change()) };
+        Ok((answer, limit))
     }
 
     /// How long to stop after a 429 that names no time: 30 s, doubled with each in a row, at most 4 minutes.

@@ -11,6 +11,7 @@
 mod access;
 mod admins;
 mod alerts;
+mod api_token;
 mod audit;
 mod beside;
 mod bulk;

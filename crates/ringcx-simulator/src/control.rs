@@ -245,6 +245,11 @@ impl Control {
         self.world().clock_ahead_ms += i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     }
 
+    /// The permanent tokens of the service administrator.
+    pub fn api_tokens(&self) -> Vec<String> {
+        self.world().api_tokens.iter().cloned().collect()
+    }
+
     /// Lets every token expire.
     pub fn expire_tokens(&self) {
         self.world().access.clear();

@@ -175,6 +175,8 @@ knobs! {
     managed_fields: "ignore", "reject400", "ignore", ["ignore", "reject400", "accept"];
     /// Whether API tokens work.
     api_token: "on", "on", "on", ["on", "off"];
+    /// What ending an API token answers.
+    token_delete: "true", "204", "true", ["true", "204"];
     /// What the deletion of something that is not there answers.
     delete_missing: "404", "false", "404", ["404", "false", "403"];
     /// Whether a GET shows queue, dial group and skill membership as `null` although there is some.

@@ -81,7 +81,12 @@ async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &s
             seq: world.calls.len(),
             at: world.now(),
             method: req.method.clone(),
-            path: path.to_owned(),
+            // An API token stands in the path of its own deletion.
+            path: if found.route.operation == "deleteApiToken" {
+                found.route.path.to_owned()
+            } else {
+                path.to_owned()
+            },
             query: query.to_owned(),
             operation: found.route.operation.to_owned(),
             status: if dropped { 0 } else { answer.status },

@@ -197,6 +197,8 @@ pub(crate) struct World {
     pub(crate) platform: Vec<Token>,
     pub(crate) access: Vec<Token>,
     pub(crate) refresh: Vec<Token>,
+    /// The permanent tokens of the service administrator.
+    pub(crate) api_tokens: BTreeSet<String>,
     pub(crate) admin_window: Window,
     pub(crate) auth_window: Window,
     pub(crate) faults: Vec<Fault>,
@@ -234,6 +236,7 @@ impl World {
             platform: Vec::new(),
             access: Vec::new(),
             refresh: Vec::new(),
+            api_tokens: BTreeSet::from([seed.api_token.clone()]),
             admin_window: Window::default(),
             auth_window: Window::default(),
             faults: Vec::new(),

@@ -7,6 +7,7 @@ mod integration;
 mod lookups;
 mod rights_docs;
 mod roles;
+mod tokens;
 
 pub use admin_users::Onboarding;
 
@@ -22,7 +23,7 @@ use super::error::Error;
 use super::gate::Gate;
 use super::model::Lane;
 use super::settings::ExtensionSource;
-use super::transport::{Call, Transport};
+use super::transport::{Answer, Call, Transport};
 
 /// One RingCX sub-account. Cheap to clone.
 #[derive(Clone)]
@@ -152,11 +153,45 @@ impl Calls {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<Value, Error> {
+        let answer = if method == Method::GET { Answer::OfRead } else { Answer::OfChange };
+        self.send(operation, method, path, query, body, answer).await
+    }
+
+    /// Sends a call below `/voice/api/v1/admin` whose answer is text.
+    async fn text_call(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+    ) -> Result<Value, Error> {
+        let path: Vec<&str> = ADMIN.iter().chain(path).copied().collect();
+        self.send(operation, method, &path, &[], None, Answer::Text).await
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+        answer: Answer,
+    ) -> Result<Value, Error> {
         let (lane, give_up_at) = (self.lane, self.give_up_at);
         let reads = method == Method::GET || SEARCHES.contains(&operation);
         let gate = self.ringcx.gate.as_deref().filter(|_| !reads);
-        let call =
-            Call { operation, method, path, query, body, lane, give_up_at, way: self.way.as_ref(), gate };
+        let call = Call {
+            operation,
+            method,
+            path,
+            query,
+            body,
+            answer,
+            lane,
+            give_up_at,
+            way: self.way.as_ref(),
+            gate,
+        };
         self.ringcx.transport.send(&call).await
     }
 

@@ -94,7 +94,7 @@ fn signed_in(world: &mut World, with_refresh: bool) -> Answer {
 
 pub(crate) fn is_signed_in(world: &World, req: &Req) -> bool {
     if let Some(token) = &req.api_token {
-        return world.knobs.api_token == "on" && *token == world.seed.api_token;
+        return world.knobs.api_token == "on" && world.api_tokens.contains(token);
     }
     holds(req, &world.access, world.now())
 }
@@ -125,7 +125,21 @@ pub(crate) fn own_detail(world: &mut World, _: &Req) -> Answer {
 }
 
 pub(crate) fn api_tokens(world: &mut World, _: &Req) -> Answer {
-    Answer::ok(&json!([world.seed.api_token]))
+    Answer::ok(&json!(world.api_tokens))
+}
+
+pub(crate) fn create_api_token(world: &mut World, _: &Req) -> Answer {
+    let number = world.fresh_id();
+    let token = format!("aws80:00000000-0000-4000-8000-{number:012}");
+    world.api_tokens.insert(token.clone());
+    Answer::text(200, &token)
+}
+
+pub(crate) fn delete_api_token(world: &mut World, req: &Req) -> Answer {
+    if !world.api_tokens.remove(req.param("token")) {
+        return Answer::not_found();
+    }
+    if world.knobs.token_delete == "204" { Answer::empty(204) } else { Answer::text(200, "true") }
 }
 
 fn oauth_error(status: u16, error: &str, code: &str, message: &str) -> Answer {

@@ -94,6 +94,8 @@ routes! {
     "GET" "/voice/api/v1/admin/auth" "getAuth" Admin auth::who_am_i;
     "GET" "/voice/api/v1/userDetail/self" "getSelf" Admin auth::own_detail;
     "GET" "/voice/api/v1/admin/token" "listApiTokens" Admin auth::api_tokens;
+    "POST" "/voice/api/v1/admin/token" "createApiToken" Admin auth::create_api_token;
+    "DELETE" "/voice/api/v1/admin/token/{token}" "deleteApiToken" Admin auth::delete_api_token;
     "GET" "/voice/api/v1/admin/accounts" "listAccounts" Admin lookups::accounts;
     "GET" "/voice/api/v1/admin/accounts/{accountId}/agentGroups" "listAgentGroups" Admin groups::list;
     "POST" "/voice/api/v1/admin/accounts/{accountId}/agentGroups" "createAgentGroup" Admin groups::create;
