@@ -14,6 +14,7 @@ mod migrate;
 mod operator;
 mod progress;
 mod reconcile;
+mod report;
 mod ringcx_token;
 pub mod runtime;
 mod sandbox;
@@ -66,6 +67,9 @@ enum Command {
     /// The permanent API tokens of the bridge's own RingCX account
     #[command(subcommand)]
     RingcxToken(ringcx_token::Command),
+    /// What somebody should look at: accounts without an owner, people who wait, leavers, direct lines
+    #[command(subcommand)]
+    Report(report::Command),
     /// Compare people with RingCX, and bring them in line
     Reconcile(reconcile::Options),
     /// Pause and resume a tenant, see how it stands, release or reject what a guard holds
@@ -112,13 +116,6 @@ struct Configured {
     /// The configuration file; left out: the environment says it all
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-}
-
-/// A command of a later version, with whatever it will take.
-#[derive(Args)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _rest: Vec<String>,
 }
 
 /// Why a command did not do what it was to do.
@@ -175,16 +172,13 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Check(options) => check::run(options).await,
         Command::Import(options) => import::run(options).await,
         Command::List(options) => list::run(options).await,
+        Command::Report(command) => report::run(command).await,
         Command::RingcxToken(command) => ringcx_token::run(command).await,
         Command::Reconcile(options) => reconcile::run(options).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Access(options) => access::run(options).await,
     }
-}
-
-fn later(name: &str) -> Failure {
-    Failure::Input(anyhow::anyhow!("`ringcx-scim {name}` is not in this version yet; nothing was done"))
 }
 
 /// Reads and validates the configuration.

@@ -79,6 +79,8 @@ pub struct Desired {
     pub active: bool,
     /// Whether the person is to be gone.
     pub deleted: bool,
+    /// Whether they were never more than a test, so that their agent is deleted unless it has signed in.
+    pub purge: bool,
     /// The agent, if they are one.
     pub agent: Option<DesiredAgent>,
     /// The administrator, if they are one.
@@ -154,7 +156,7 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
     let barred = if active && policy.manage_admins { grants.barred.clone() } else { BTreeSet::new() };
     notes.extend(barred.iter().map(Barred::sentence));
     let admin = desired_admin(user, active, persona, terms, grants, &mut notes);
-    Desired { active, deleted: standing.deleted, agent, admin, notes, barred }
+    Desired { active, deleted: standing.deleted, purge: false, agent, admin, notes, barred }
 }
 
 /// Whether the names that the client wrote mean something in RingCX; asked before a write is accepted.

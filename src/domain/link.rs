@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -22,6 +23,18 @@ pub struct Link {
     /// The same for the administrator.
     #[serde(default)]
     pub admin_applied: Option<String>,
+    /// Since when RingCX has the person switched off by the client's wish; nothing while they may work.
+    #[serde(default)]
+    pub left: Option<Left>,
+}
+
+/// How somebody was switched off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// When RingCX confirmed it.
+    pub at: Timestamp,
+    /// The direct line that their agent had then, and that callers may still use.
+    pub direct_line: Option<String>,
 }
 
 impl Link {

@@ -11,7 +11,7 @@ use super::desired::{Desired, DesiredAdmin, DesiredAgent};
 use super::found::read_only;
 use super::link::{AdminLink, AgentLink, Link};
 use super::mapping;
-use super::policy::{AgentDefaults, OnDelete, Policy, Rename};
+use super::policy::{AgentDefaults, DirectLine, OnDelete, Policy, Rename};
 use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, RightsDocId, RoleType, UserId};
 
 /// What RingCX has of one person.
@@ -60,6 +60,8 @@ pub enum Step {
     DeleteAdmin(UserId),
     /// Switch an agent off, and change nothing else.
     DisableAgent(AgentId),
+    /// Empty the direct line of an agent that is switched off.
+    ClearDirectLine(AgentId),
     /// Delete an agent that the bridge created.
     DeleteAgent(AgentId),
     /// Create an agent in its final group.
@@ -89,7 +91,8 @@ impl Step {
             | Self::RevokeRightsDoc(..)
             | Self::DeleteAdmin(_)
             | Self::DisableAgent(_)
-            | Self::DeleteAgent(_) => true,
+            | Self::DeleteAgent(_)
+            | Self::ClearDirectLine(_) => true,
             Self::CreateAgent(_)
             | Self::UpdateAgent(_)
             | Self::CreateAdmin(_)
@@ -181,10 +184,15 @@ pub fn plan(desired: &Desired, observed: &Observed, around: &Circumstances<'_>) 
     if let Some((seen, link)) = admin {
         plan_revocations(desired, seen, link, &mut plan);
     }
-    if desired.deleted && around.policy.on_delete == OnDelete::Delete {
-        let ours = around.link.agent.as_ref().is_some_and(|link| link.ours);
-        plan.steps.extend(admin.filter(|(_, link)| link.ours).map(|(seen, _)| Step::DeleteAdmin(seen.id)));
-        plan.steps.extend(agent.filter(|_| ours).map(|seen| Step::DeleteAgent(seen.id)));
+    if let Some((seen, link)) = admin
+        && desired.deleted
+        && around.policy.on_delete == OnDelete::Delete
+        && link.ours
+    {
+        plan.steps.push(Step::DeleteAdmin(seen.id));
+    }
+    if let Some(seen) = agent.filter(|_| desired.agent.is_none() || !desired.active) {
+        plan_agent_afterwards(desired, seen, around, &mut plan);
     }
     if around.scope.agent {
         plan_agent(desired, observed, around, &mut plan);
@@ -217,6 +225,26 @@ fn plan_switching_off(
             Some(why) => plan.refused = Some(why),
             None => plan.steps.push(Step::DisableAgent(seen.id)),
         }
+    }
+}
+
+/// What becomes of an agent that is off: deleted where that is the rule, else its direct line is emptied where that is.
+fn plan_agent_afterwards(
+    desired: &Desired,
+    seen: &ObservedAgent,
+    around: &Circumstances<'_>,
+    plan: &mut Plan,
+) {
+    let goes = around.policy.on_delete == OnDelete::Delete || (desired.purge && !seen.agent.has_signed_in());
+    let ours = around.link.agent.as_ref().is_some_and(|link| link.ours);
+    if desired.deleted && goes && ours {
+        plan.steps.push(Step::DeleteAgent(seen.id));
+    } else if around.policy.on_deactivate_direct_line == DirectLine::Clear
+        && seen.agent.direct_line().is_some()
+        && read_only(&seen.agent).is_none()
+    {
+        // A call of its own: the disable changes nothing else, and waits for nothing.
+        plan.steps.push(Step::ClearDirectLine(seen.id));
     }
 }
 

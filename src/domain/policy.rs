@@ -66,6 +66,11 @@ pub struct Policy {
     pub audit_feed: bool,
     /// What DELETE does to the accounts in RingCX.
     pub on_delete: OnDelete,
+    /// Whether somebody who was created and deleted within ten minutes, and whose agent has never signed in, is deleted in RingCX as
+    /// well: the test users of some identity providers.
+    pub purge_short_lived: bool,
+    /// What becomes of the direct line of somebody who is switched off.
+    pub on_deactivate_direct_line: DirectLine,
     /// Whether a create is answered before RingCX has agreed.
     pub async_create: bool,
     /// Whether an unknown attribute in a request is an error.
@@ -157,6 +162,8 @@ impl Default for Policy {
             reconcile_every: Span::secs(6 * 3600),
             audit_feed: false,
             on_delete: OnDelete::Disable,
+            purge_short_lived: false,
+            on_deactivate_direct_line: DirectLine::Report,
             async_create: false,
             strict_paths: false,
             disable_survives_bad_patch: None,

@@ -123,6 +123,7 @@ fn carry_out(steps: &[Step], wanted: &Desired, seen: &mut Observed, link: &mut L
                 let made = AdminLink::new(UserId(9), new.user_name.clone());
                 link.admin = Some(AdminLink { ours: true, owes_reset_mail: true, owned, ..made });
             }
+            Step::ClearDirectLine(_) => {}
             Step::DisableAdmin(_) | Step::EnableAdmin(_) => {
                 let on = matches!(step, Step::EnableAdmin(_));
                 let admin = seen.admin.as_mut().unwrap();

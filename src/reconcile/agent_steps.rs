@@ -156,6 +156,28 @@ impl Case<'_> {
         self.save_link().await
     }
 
+    /// Empties the direct line of an agent that is switched off. Whatever RingCX says to that, the agent stays switched off, and
+    /// a line that stays is in the report.
+    pub(super) async fn clear_direct_line(&mut self) -> Result<(), Trouble> {
+        let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
+        let mut body = seen.agent.for_put();
+        body.insert("directAgentExtension".to_owned(), json!(""));
+        if let Err(why) = self.add_password(&seen.agent, &mut body) {
+            tracing::warn!(agent.id = %seen.id, ?why, "a direct line stays");
+            return Ok(());
+        }
+        match self.put_agent(&seen, body, "clearDirectLine").await {
+            Ok(_) => {}
+            Err(Trouble::Refused(why)) => {
+                tracing::warn!(agent.id = %seen.id, status = why.status, "RingCX does not empty a direct line");
+                return Ok(());
+            }
+            Err(trouble) => return Err(trouble),
+        }
+        self.seen.agent = Some(self.look_at_agent(seen.group, seen.id).await?);
+        Ok(())
+    }
+
     /// Deletes an agent of our making and looks whether it is gone.
     pub(super) async fn delete_agent(&mut self, id: AgentId) -> Result<(), Trouble> {
         let Some(seen) = self.seen.agent.clone() else { return Ok(()) };

@@ -70,6 +70,7 @@ impl Case<'_> {
             }
             Step::DeleteAdmin(id) => self.delete_admin(*id).await?,
             Step::DisableAgent(_) => self.disable_agent().await?,
+            Step::ClearDirectLine(_) => self.clear_direct_line().await?,
             Step::DeleteAgent(id) => self.delete_agent(*id).await?,
             Step::CreateAgent(new) => {
                 if let Some(wanted) = &desired.agent {

@@ -417,6 +417,7 @@ fn step_name(step: &Step) -> String {
         Step::RevokeRightsDoc(id, doc) => format!("take rights document {doc} from {id}"),
         Step::DeleteAdmin(id) => format!("delete administrator {id}"),
         Step::DisableAgent(id) => format!("disable agent {id}"),
+        Step::ClearDirectLine(id) => format!("empty the direct line of agent {id}"),
         Step::DeleteAgent(id) => format!("delete agent {id}"),
         Step::CreateAgent(new) => format!("create an agent in group {}", new.group),
         Step::UpdateAgent(update) => {

@@ -184,6 +184,7 @@ impl Case<'_> {
             }
             Step::DeleteAdmin(id) => planned("delete_admin", format!("administrator {id}"), "", 3),
             Step::DisableAgent(id) => planned("disable_agent", format!("agent {id}"), "", 3),
+            Step::ClearDirectLine(id) => planned("clear_direct_line", format!("agent {id}"), "", 2),
             Step::DeleteAgent(id) => planned("delete_agent", format!("agent {id}"), "", 2),
             Step::CreateAgent(new) => planned("create_agent", self.group_name(new.group), "", 1),
             Step::UpdateAgent(update) => {

@@ -106,7 +106,7 @@ impl Reconciler {
             return Ok(());
         }
         let (of, now) = (tenant.id.clone(), self.clock.now());
-        let due = self
+        let (first, due) = self
             .store
             .write(move |tx| {
                 let last = facts::get(tx, &of, ROUND_AT)?.and_then(|text| text.parse::<i64>().ok());
@@ -117,11 +117,14 @@ impl Reconciler {
                 if last.is_none() {
                     // First contact has just read everything.
                     facts::set(tx, &of, ROUND_AT, &now.as_millisecond().to_string(), now)?;
-                    return Ok::<_, store::Error>(false);
+                    return Ok::<_, store::Error>((true, false));
                 }
-                Ok(due)
+                Ok((false, due))
             })
             .await?;
+        if first {
+            return self.count_reports(&tenant.id, jiff::Timestamp::UNIX_EPOCH).await;
+        }
         if !due {
             return Ok(());
         }
@@ -129,6 +132,7 @@ impl Reconciler {
     }
 
     async fn whole_round(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
+        let begun = self.clock.now();
         let drift = self.look(&tenant.id, None).await?;
         for found in &drift.findings {
             tracing::warn!(
@@ -137,6 +141,7 @@ impl Reconciler {
             );
         }
         self.repair(&tenant.id, &drift).await.map_err(contact)?;
+        self.count_reports(&tenant.id, begun).await?;
         let (of, now) = (tenant.id.clone(), self.clock.now());
         let ended = now.as_millisecond().to_string();
         Ok(self.store.write(move |tx| facts::set(tx, &of, ROUND_AT, &ended, now)).await?)

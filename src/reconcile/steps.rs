@@ -6,6 +6,7 @@ use super::case::Case;
 use super::digest;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
+use crate::domain::link::Left;
 use crate::domain::plan::{self, Circumstances, Plan, Scope, Step};
 use crate::domain::policy::Mode;
 use crate::scim;
@@ -43,6 +44,7 @@ impl Case<'_> {
         desired: &Desired,
         errand: &Errand,
     ) -> Result<Option<Settled>, Trouble> {
+        let had = self.link.agent.is_some() || self.link.admin.is_some();
         let mut settled = None;
         if errand.scope.agent || errand.scope.admin {
             match self.bring_in_line(desired, errand).await {
@@ -53,11 +55,11 @@ impl Case<'_> {
                 brought => settled = Some(brought?),
             }
         }
-        self.remember_agreed(desired, settled.as_ref());
+        self.remember_agreed(had, desired, settled.as_ref());
         Ok(settled)
     }
 
-    fn remember_agreed(&mut self, desired: &Desired, settled: Option<&Settled>) {
+    fn remember_agreed(&mut self, had: bool, desired: &Desired, settled: Option<&Settled>) {
         if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
             && settled.is_some_and(|it| !it.suspended)
         {
@@ -67,6 +69,7 @@ impl Case<'_> {
         if settled.is_some_and(|it| !it.planned.is_empty()) {
             return;
         }
+        self.link.left = self.left(had, desired, settled.is_some());
         self.link.confirm(desired);
         // What a guard kept is looked at again each time.
         if settled.is_some_and(|it| it.kept.is_some()) {
@@ -76,6 +79,21 @@ impl Case<'_> {
         let digests = digest::of(desired, &self.link, &self.tenant.policy);
         self.link.agent_applied = digests.agent;
         self.link.admin_applied = digests.admin;
+    }
+
+    /// Since when somebody is switched off, and with what direct line; nothing while they may work.
+    fn left(&self, had: bool, desired: &Desired, looked: bool) -> Option<Left> {
+        let before = self.link.left.clone().filter(|_| !desired.active);
+        if desired.active || !looked || !had {
+            return before;
+        }
+        let direct_line = match &self.seen.agent {
+            Some(seen) => seen.agent.direct_line().map(str::to_owned),
+            // Deleted with its line, or not looked at.
+            None if self.link.agent.is_none() => None,
+            None => before.as_ref().and_then(|it| it.direct_line.clone()),
+        };
+        Some(Left { at: before.map_or_else(|| self.clock.now(), |it| it.at), direct_line })
     }
 
     /// Brings the person in line with `desired`.

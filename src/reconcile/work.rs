@@ -311,6 +311,9 @@ fn switched_on(before: &Resource, suspended: bool, taken: &[&Revision]) -> Resul
     Ok(false)
 }
 
+/// How long somebody may have been there to count as a test of the identity provider's.
+const SHORT: std::time::Duration = std::time::Duration::from_mins(10);
+
 /// What the person ought to have.
 pub(super) fn wish(
     tenant: &Tenant,
@@ -327,7 +330,13 @@ pub(super) fn wish(
         home: loaded.link.agent.as_ref().and_then(|agent| agent.home),
         deleted,
     };
-    desired::desired(&standing, &tenant.terms(known))
+    let mut desired = desired::desired(&standing, &tenant.terms(known));
+    let ended = loaded.waiting.iter().find(|it| it.kind == Kind::Delete).map(|it| it.created);
+    let ended = ended.or(loaded.person.deleted);
+    desired.purge = tenant.policy.purge_short_lived
+        && deleted
+        && ended.is_some_and(|ended| ended <= loaded.person.created + SHORT);
+    desired
 }
 
 /// The groups of a person, with what decides about grants.

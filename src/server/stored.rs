@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::domain::TenantId;
-use crate::store::{self, Tx, alerts, holds, jobs, losses, tokens};
+use crate::store::{self, Tx, alerts, holds, jobs, losses, reports, tokens};
 
 /// One line of a metric: its labels beside `tenant`, and its value.
 type Sample = (Vec<(&'static str, String)>, i64);
@@ -10,12 +10,16 @@ type Sample = (Vec<(&'static str, String)>, i64);
 /// A metric: its name, its type, and where its lines come from.
 type Family = (&'static str, &'static str, fn(&mut Tx<'_>, &TenantId) -> Result<Vec<Sample>, store::Error>);
 
-const FAMILIES: [Family; 5] = [
+const FAMILIES: [Family; 9] = [
     ("ringcx_scim_jobs", "gauge", waiting),
     ("ringcx_scim_paused", "gauge", paused),
     ("ringcx_scim_blocked", "gauge", blocked),
     ("ringcx_scim_alerts_total", "counter", alerted),
     ("ringcx_scim_token_expires_seconds", "gauge", tokens_end),
+    ("ringcx_scim_unowned_accounts", "gauge", |tx, tenant| counted(tx, tenant, |it| it.unowned)),
+    ("ringcx_scim_held_people", "gauge", |tx, tenant| counted(tx, tenant, |it| it.held)),
+    ("ringcx_scim_held_since_seconds", "gauge", |tx, tenant| counted(tx, tenant, |it| it.held_since)),
+    ("ringcx_scim_direct_lines", "gauge", |tx, tenant| counted(tx, tenant, |it| it.direct_lines)),
 ];
 
 /// The text of Prometheus.
@@ -66,6 +70,15 @@ fn blocked(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Err
 fn alerted(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Sample>, store::Error> {
     let counts = alerts::counts(tx, tenant)?.into_iter();
     Ok(counts.map(|(kind, count)| (vec![("kind", kind)], count)).collect())
+}
+
+/// What the last round of reconciliation counted; nothing before the first.
+fn counted(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    value: fn(reports::Counts) -> i64,
+) -> Result<Vec<Sample>, store::Error> {
+    Ok(reports::counts(tx, tenant)?.map(|counts| (Vec::new(), value(counts))).into_iter().collect())
 }
 
 /// When each token ends, in seconds since 1970, so that a rule can warn whatever the clock here says.

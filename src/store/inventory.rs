@@ -177,6 +177,19 @@ pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, id: i64) -> Result<Op
     Ok(select(tx, tenant, kind, "upstream_id = $3", &[id.into()])?.into_iter().next())
 }
 
+/// Those that were seen since `since`.
+pub fn seen_since(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    kind: Kind,
+    since: Timestamp,
+) -> Result<Vec<Item>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM inventory WHERE tenant = $1 AND kind = $2 AND seen_at >= $3 ORDER BY upstream_id"
+    );
+    tx.all(&sql, &[tenant.into(), kind.as_str().into(), since.into()], read(kind))
+}
+
 /// Those with this login name, folded.
 pub fn by_name(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, key: &str) -> Result<Vec<Item>, Error> {
     select(tx, tenant, kind, "name_key = $3", &[key.into()])

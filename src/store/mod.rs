@@ -27,6 +27,7 @@ pub mod planned;
 mod postgres;
 mod postgres_session;
 mod pushdown;
+pub mod reports;
 pub mod revisions;
 pub mod search;
 mod sqlite;

@@ -321,6 +321,16 @@ impl Agent {
         }
     }
 
+    /// The extension under which callers reach it directly.
+    pub fn direct_line(&self) -> Option<&str> {
+        text(&self.0, "directAgentExtension").map(str::trim).filter(|line| !line.is_empty())
+    }
+
+    /// Whether it has ever signed in, as far as RingCX says.
+    pub fn has_signed_in(&self) -> bool {
+        self.0.get("lastLoginDate").is_some_and(|at| !at.is_null() && at.as_str() != Some(""))
+    }
+
     /// Whether RingCentral maintains its name, e-mail address and login.
     pub fn user_managed_by_rc(&self) -> bool {
         self.0.get("userManagedByRC").and_then(flag).unwrap_or(false)

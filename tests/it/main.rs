@@ -53,6 +53,7 @@ mod queue;
 mod reading;
 mod readings;
 mod replicas;
+mod reports;
 mod role_clients;
 mod rules;
 mod shutdown;

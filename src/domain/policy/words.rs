@@ -115,6 +115,17 @@ words! {
     }
 }
 words! {
+    /// What becomes of the direct line of somebody who is switched off.
+    DirectLine {
+        /// It stays and is reported.
+        Report = "report",
+        /// It stays.
+        Keep = "keep",
+        /// It is emptied, after the agent is switched off.
+        Clear = "clear",
+    }
+}
+words! {
     /// What membership of groups in groups means.
     NestedGroups {
         /// Nothing.
