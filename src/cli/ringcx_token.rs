@@ -238,7 +238,9 @@ impl Keys {
 
     /// Makes a token. When the answer is lost, the token that was not there before is it.
     async fn make(&self) -> anyhow::Result<SecretString> {
-        let before: BTreeSet<String> = self.all(&self.calls).await?.iter().map(print_of).collect();
+        let there = self.all(&self.calls).await?;
+        self.look_back(&there).await?;
+        let before: BTreeSet<String> = there.iter().map(print_of).collect();
         let entry = self.begin("createApiToken", &json!({"before": before})).await?;
         let made = match self.calls.create_api_token().await {
             Err(error) if error.may_have_been_applied() => {
@@ -254,6 +256,33 @@ impl Keys {
         let ended = made.as_ref().map(ending).map_err(ToString::to_string);
         self.note(entry, "createApiToken", &ended).await?;
         made.context("no token was made")
+    }
+
+    /// Names the tokens that a command may have made which was cut short before it could print them.
+    async fn look_back(&self, there: &[SecretString]) -> anyhow::Result<()> {
+        let (of, about) = (self.tenant.clone(), PersonId::from(ABOUT));
+        let open = self.store.read(move |tx| journal::unfinished(tx, &of, &about)).await;
+        for row in open.context("the journal was not read")? {
+            let intent: Value = serde_json::from_str(&row.intent).unwrap_or_default();
+            let before: Vec<&str> = intent
+                .get("before")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let new = there.iter().filter(|it| !before.contains(&print_of(it).as_str())).map(ending);
+            let new = new.collect::<Vec<_>>().join(", ");
+            if row.operation == "createApiToken" && !new.is_empty() {
+                tell(&format!(
+                    "an earlier command was cut short and may have made a token that nobody saw; since then: {new}"
+                ));
+            }
+            let (of, now) = (self.tenant.clone(), Clock::system().now());
+            let closed = self.store.write(move |tx| journal::close(tx, &of, &row.id, "looked_up", now)).await;
+            closed.context("the journal was not written")?;
+        }
+        Ok(())
     }
 
     /// Ends a token and looks whether it is gone.

@@ -265,6 +265,9 @@ fn leaver(tenant: &Tenant, owner: &Owner, since: Timestamp) -> Option<Leaver> {
             say(format!("rights document {doc} of administrator {}", admin.id), true);
         }
     }
+    if owner.link.agent.is_none() && owner.link.admin.is_none() {
+        say("the account, deleted in RingCX".to_owned(), false);
+    }
     if remembered_line(tenant, owner).is_some() {
         open.push("direct line of the agent, unless it was emptied since".to_owned());
     }

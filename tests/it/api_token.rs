@@ -122,6 +122,23 @@ async fn a_lost_answer_makes_no_second_token_and_loses_none() {
     assert_eq!(said.code, 0, "{}", said.errors);
     assert_eq!(world.ringcx.count("createApiToken"), 1);
     assert!(world.ringcx.api_tokens().contains(&said.out.trim().to_owned()), "{}", said.out);
+    // The answer is lost, and then nobody can look either: the next command names what may have been made.
+    world.ringcx.fault(Fault::once("createApiToken", FaultKind::DropAfter));
+    let blind = FaultKind::Status(403, "no".to_owned());
+    world.ringcx.fault(Fault { skip: 1, ..Fault::once("listApiTokens", blind) });
+    let lost = world.run(&["ringcx-token", "create"]).await;
+    assert!(lost.code == 1 && lost.out.is_empty() && lost.errors.contains("is not known"), "{}", lost.errors);
+    let made = world.ringcx.api_tokens();
+    assert_eq!(made.len(), 3);
+    let unseen = made.iter().find(|it| **it != said.out.trim() && **it != Seed::demo().api_token).unwrap();
+    let next = world.run(&["ringcx-token", "create"]).await;
+    assert_eq!(next.code, 0, "{}", next.errors);
+    assert!(
+        next.errors.contains("cut short") && next.errors.contains(&unseen[unseen.len() - 6..]),
+        "{}",
+        next.errors
+    );
+    assert_eq!(world.run(&["ringcx-token", "create"]).await.errors, "", "once is enough");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -212,6 +212,22 @@ async fn a_leavers_report_says_what_has_ended_and_what_cannot_be_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_deleted_in_ringcx_as_well_is_a_leaver_too() {
+    let bridge = bridge(Profile::Friendly, json!({"on_delete": "delete"}), Seed::demo()).await;
+    let body = json!({"userName": "jo@example.com", RINGCX: {"directExtension": "4711"}});
+    let (id, agent) = bridge.create(body).await;
+    assert_eq!(bridge.send("DELETE", &format!("/Users/{id}"), None).await.status, 204);
+    assert_eq!(bridge.ringcx.agent(agent), None);
+    let found = bridge.reconciler.leavers(&tenant(), Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].deleted, found[0].ended.as_slice()),
+        (true, &["the account, deleted in RingCX".to_owned()][..])
+    );
+    assert_eq!(found[0].open, Vec::<String>::new(), "the line has gone with the agent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_are_commands_whose_exit_code_says_that_there_is_something() {
     let world = Beside::start(Profile::Friendly, &[]).await;
     let said = world.run(&["report", "unowned", "--json"]).await;
@@ -251,6 +267,13 @@ async fn a_test_user_is_deleted_in_ringcx_only_where_the_tenant_allows_it_and_it
             assert_eq!(left.is_none(), gone, "{profile:?} purge {purge}, signed in {signed_in}");
             assert!(left.is_none_or(|left| left["isActive"] == false));
         }
+        // Eleven minutes are no test.
+        let bridge_of = bridge(profile, json!({"purge_short_lived": true}), Seed::demo()).await;
+        let (id, agent) = bridge_of.create(json!({"userName": "old@example.com"})).await;
+        let older = "UPDATE people SET created_at = created_at - 660000";
+        bridge_of.store.write(move |tx| tx.exec(older, &[])).await.unwrap();
+        assert_eq!(bridge_of.send("DELETE", &format!("/Users/{id}"), None).await.status, 204);
+        assert_eq!(bridge_of.ringcx.agent(agent).unwrap()["isActive"], false, "{profile:?}");
         // What was found and not made is never deleted.
         let bridge = bridge(profile, json!({"purge_short_lived": true}), Seed::demo()).await;
         let (id, agent) = bridge.create(json!({"userName": "wanda@example.com"})).await;

@@ -8,6 +8,7 @@ mod engine;
 mod imports;
 mod order;
 mod owners;
+mod reports;
 mod search;
 mod tables;
 
