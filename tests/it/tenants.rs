@@ -157,7 +157,7 @@ async fn one_tenant_owns_the_administrators_of_a_main_account() {
 
 /// Every route of the interface description with its methods.
 fn routes() -> Vec<(String, String)> {
-    let document: Value = serde_json::from_str(&ringcx_scim::server::openapi()).unwrap();
+    let document: Value = serde_json::from_str(ringcx_scim::server::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let methods = paths.iter().flat_map(|(path, methods)| {
         let names = methods.as_object().unwrap().keys().filter(|name| *name != "parameters");

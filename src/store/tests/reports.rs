@@ -18,6 +18,7 @@ fn linked(agent: i64) -> Link {
     let agent = AgentLink {
         id: AgentGroupAgent { agent: AgentId(agent), group: AgentGroupId(1) },
         username: "jo".to_owned(),
+        former: std::collections::BTreeMap::new(),
         ours: true,
         home: None,
         enabled: false,
