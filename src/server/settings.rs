@@ -38,7 +38,7 @@ pub struct Settings {
     pub max_bulk_operations: usize,
     /// How long a job stays with a replica that says nothing more. Default: the longest `request_timeout` and 5 s.
     pub lease: Option<Span>,
-    /// How many refused credentials a minute from one address are answered 401; more are answered 429. Default 100.
+    /// How many refused credentials a minute from one address are answered 401; more are answered 429. Default 300.
     pub max_refusals_per_minute: u32,
     /// The networks of proxies whose `X-Forwarded-For` is believed, as in `["10.0.0.0/8"]`. Default: nobody's.
     pub trusted_proxies: Vec<Network>,
@@ -64,7 +64,7 @@ impl Default for Settings {
             issued_token_lifetime: Span::secs(3600),
             max_bulk_operations: 1000,
             lease: None,
-            max_refusals_per_minute: 100,
+            max_refusals_per_minute: 300,
             trusted_proxies: Vec::new(),
             max_writes: 4000,
             drain_timeout: Span::secs(25),

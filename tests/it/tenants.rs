@@ -54,7 +54,7 @@ mass_change = "off"
          client_secret = \"simulated-secret\"\njwt = \"simulated-jwt\"\n"
     );
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nsettle_timeout = \"10s\"\n\n[store]\nurl = \"sqlite://{}\"\n{}{}{jwt}",
+        "[server]\nlisten = \"127.0.0.1:0\"\nsettle_timeout = \"10s\"\nmax_refusals_per_minute = 100000\n\n[store]\nurl = \"sqlite://{}\"\n{}{}{jwt}",
         folder.join("bridge.db").display(),
         tenant("one", "api_token = \"aws80:simulated\""),
         tenant("two", ""),
