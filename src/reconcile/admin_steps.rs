@@ -72,7 +72,7 @@ impl Case<'_> {
             .calls
             .admins()
             .await
-            .map_err(|error| Trouble::upstream("the list of administrators", &error))?;
+            .map_err(|error| Trouble::reading("the list of administrators", &error))?;
         Ok(admins
             .into_iter()
             .find(|it| it.user_name().is_some_and(|name| crate::domain::fold(name) == wanted)))

@@ -259,19 +259,30 @@ impl Case<'_> {
             if let Some(agent) = shown.filter(|agent| learned && agent.group_id() == Some(target)) {
                 return Ok(ObservedAgent { id: seen.id, group: target, agent });
             }
-            match self.calls.agent(target, seen.id).await {
-                Ok(agent) if agent.group_id().is_none_or(|group| group == target) => {
-                    self.learn(MOVE_STRATEGY, strategy.as_str()).await?;
-                    return Ok(ObservedAgent { id: seen.id, group: target, agent });
-                }
-                Ok(_) | Err(upstream::Error::NotFound) => {}
-                Err(error) => return Err(Trouble::upstream("the agent", &error)),
+            if let Some(agent) = self.moved_agent(seen.id, target).await? {
+                self.learn(MOVE_STRATEGY, strategy.as_str()).await?;
+                return Ok(ObservedAgent { id: seen.id, group: target, agent });
             }
         }
         Err(Trouble::Refused(scim::Error::invalid_value(
             "RingCX accepted the move of the agent but left it in its group; set move_strategy to the way that this account \
              supports, or move the agent in RingCX.",
         )))
+    }
+
+    /// The agent in the group to which it was moved; RingCX may show its own changes late.
+    async fn moved_agent(&self, id: AgentId, target: AgentGroupId) -> Result<Option<Agent>, Trouble> {
+        for look in 0..=LOOKS {
+            if look > 0 {
+                tokio::time::sleep(LATE).await;
+            }
+            match self.calls.agent(target, id).await {
+                Ok(agent) if agent.group_id().is_none_or(|group| group == target) => return Ok(Some(agent)),
+                Ok(_) | Err(upstream::Error::NotFound) => {}
+                Err(error) => return Err(Trouble::reading("the agent", &error)),
+            }
+        }
+        Ok(None)
     }
 
     async fn send_move(
@@ -339,7 +350,7 @@ impl Case<'_> {
         let found = match (&wanted.lookup_email, self.tenant.extensions_by_email(&self.calls).await) {
             (Some(email), Ok(directory)) => directory.get(&crate::domain::fold(email)).copied(),
             (_, Err(error @ (upstream::Error::Limited { .. } | upstream::Error::Unavailable { .. }))) => {
-                return Err(Trouble::upstream("the list of extensions", &error));
+                return Err(Trouble::reading("the list of extensions", &error));
             }
             (_, Err(error)) if required => {
                 return Err(Trouble::Unavailable(

@@ -110,7 +110,7 @@ impl Case<'_> {
     /// Whether somebody else could still administer the account; asked from a fresh list.
     async fn another_super_user(&self, leaving: UserId) -> Result<bool, Trouble> {
         let admins = self.calls.admins().await;
-        let admins = admins.map_err(|error| Trouble::upstream("the list of administrators", &error))?;
+        let admins = admins.map_err(|error| Trouble::reading("the list of administrators", &error))?;
         Ok(admins.iter().any(|admin| {
             admin.enabled()
                 && admin.roles().contains(&super_user())

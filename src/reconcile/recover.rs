@@ -58,7 +58,7 @@ impl Case<'_> {
         };
         let sent = intent.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
         let listed = self.calls.agents(group).await;
-        let listed = listed.map_err(|error| Trouble::upstream("the list of agents", &error))?;
+        let listed = listed.map_err(|error| Trouble::reading("the list of agents", &error))?;
         let mut ours = Vec::new();
         for agent in listed {
             let named = agent
@@ -77,7 +77,7 @@ impl Case<'_> {
             match self.calls.agent(group, id).await {
                 Ok(agent) if is_of(&agent, intent) => ours.push(agent),
                 Ok(_) | Err(upstream::Error::NotFound) => {}
-                Err(error) => return Err(Trouble::upstream("the agent", &error)),
+                Err(error) => return Err(Trouble::reading("the agent", &error)),
             }
         }
         match ours.as_slice() {

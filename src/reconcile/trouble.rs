@@ -133,12 +133,12 @@ pub(super) fn verdict(doing: Doing, class: Class) -> Verdict {
 }
 
 impl Trouble {
-    /// What an upstream error means for the work on a person; `what` is the refused thing, as in "the agent".
-    pub(super) fn upstream(what: &str, error: &upstream::Error) -> Self {
-        Self::of(Doing::Changing, what, error)
+    /// What the failure of a look means for the work on a person; `what` is the thing, as in "the agent".
+    pub(super) fn reading(what: &str, error: &upstream::Error) -> Self {
+        Self::of(Doing::Reading, what, error)
     }
 
-    /// The same for any kind of call.
+    /// What the failure of a call means for the work on a person.
     pub(super) fn of(doing: Doing, what: &str, error: &upstream::Error) -> Self {
         if let upstream::Error::Held(why) = error {
             return Self::Held(why.clone());

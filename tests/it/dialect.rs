@@ -55,6 +55,22 @@ async fn changes_that_show_late_are_waited_for() {
         assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], false);
         assert_eq!(bridge.ringcx.count("updateAgent"), 1, "{delay}: looked again, not sent again");
     }
+    // The way of moving that has worked is the one that is remembered, also where it shows late.
+    for mode in ["body_agentgroup_id", "body_groupid", "path"] {
+        let knobs =
+            vec![("visibility_delay_ms", "400"), ("move_mode", mode), ("group_path_check", "ignored")];
+        let bridge = start(knobs, json!({})).await;
+        for (place, name) in ["jo", "al"].into_iter().enumerate() {
+            let (id, agent) = bridge.create(json!({"userName": format!("{name}@example.com")})).await;
+            bridge.ringcx.clear_calls();
+            let moved = replace(&format!("{RINGCX}:agentGroupName"), &json!("Platform Team"));
+            let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&moved)).await;
+            assert_eq!(answer.status, 200, "{mode} {name}: {}", answer.text);
+            assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1003, "{mode} {name}");
+            let tries = bridge.ringcx.count("updateAgent");
+            assert!(tries == 1 || (place == 0 && mode == "path"), "{mode} {name}: {tries} tries");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -147,7 +147,7 @@ fn taking_access_away_takes_no_for_no_answer() {
     }
     for (_, status, kind, body) in ANSWERS {
         let Some(error) = upstream::Error::of_answer(status, kind, body, None, true) else { continue };
-        let insistent = Trouble::upstream("the agent", &error).insistent();
+        let insistent = Trouble::of(Doing::Changing, "the agent", &error).insistent();
         assert_eq!(cell(&insistent), cell(&Trouble::of(Doing::Removing, "the agent", &error)), "{status}");
     }
 }
