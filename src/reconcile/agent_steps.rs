@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::case::{Case, Entry};
 use super::password;
-use super::trouble::{Doing, Trouble};
+use super::trouble::{Class, Doing, Trouble};
 use crate::domain::desired::DesiredAgent;
 use crate::domain::found::Found;
 use crate::domain::link::{AgentGroupAgent, AgentLink, about_to_set};
@@ -49,7 +49,15 @@ impl Case<'_> {
         })?;
         body.insert("password".to_owned(), json!(password.expose_secret()));
         let made = self.calls.create_agent(new.group, body).await;
-        let (entry, made) = self.made(Doing::Changing, entry, made, "the agent").await?;
+        let taken =
+            made.as_ref().is_err_and(|error| matches!(Class::of(error), Class::NameTaken | Class::Conflict));
+        let made = self.made(Doing::Changing, entry, made, "the agent").await;
+        if taken && self.agent_of_an_earlier_try().await? {
+            return Err(Trouble::Lost(
+                "RingCX shows the agent of an earlier try; it is compared.".to_owned(),
+            ));
+        }
+        let (entry, made) = made?;
         // The answer leaves fields out, the e-mail address among them; what it does not contradict was taken as sent.
         let mut whole: Map<String, Value> = new.fields.clone().into_iter().collect();
         whole.extend(made.raw().clone());

@@ -47,6 +47,23 @@ impl Case<'_> {
         Ok(!open.is_empty())
     }
 
+    /// RingCX says that the login name is taken: whether by an earlier create of this very person, which it made or showed only
+    /// after it had been looked up.
+    pub(super) async fn agent_of_an_earlier_try(&mut self) -> Result<bool, Trouble> {
+        let (tenant, person) = (self.tenant.id.clone(), self.person.clone());
+        let tries = self
+            .store
+            .read(move |tx| journal::looked_up_in_vain(tx, &tenant, &person, "createAgent"))
+            .await?;
+        for row in tries {
+            let intent: Value = serde_json::from_str(&row.intent).unwrap_or(Value::Null);
+            if self.recover_agent(&intent, &row).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether it was found; nothing when it was found and written down.
     async fn recover_agent(
         &mut self,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Tx};
+use super::{Error, Row, Tx};
 use crate::domain::{PersonId, TenantId};
 
 /// A call that is, or was, on its way.
@@ -62,16 +62,33 @@ pub fn unfinished(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Resu
         "SELECT id, person_id, operation, intent, started_at FROM journal
          WHERE tenant = $1 AND person_id = $2 AND outcome IS NULL ORDER BY id",
         &[tenant.into(), person.into()],
-        |row| {
-            Ok(Entry {
-                id: row.text(0)?,
-                person: row.text(1)?.into(),
-                operation: row.text(2)?,
-                intent: row.text(3)?,
-                started: row.time(4)?,
-            })
-        },
+        read,
     )
+}
+
+/// The calls of one kind for a person that were looked up in vain, in order.
+pub fn looked_up_in_vain(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    operation: &str,
+) -> Result<Vec<Entry>, Error> {
+    tx.all(
+        "SELECT id, person_id, operation, intent, started_at FROM journal
+         WHERE tenant = $1 AND person_id = $2 AND operation = $3 AND outcome = 'not_applied' ORDER BY id",
+        &[tenant.into(), person.into(), operation.into()],
+        read,
+    )
+}
+
+fn read(row: &Row<'_>) -> Result<Entry, Error> {
+    Ok(Entry {
+        id: row.text(0)?,
+        person: row.text(1)?.into(),
+        operation: row.text(2)?,
+        intent: row.text(3)?,
+        started: row.time(4)?,
+    })
 }
 
 /// How many calls of one kind a tenant has made since `since`, or is making; those that came to nothing do not count.

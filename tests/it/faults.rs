@@ -255,3 +255,24 @@ async fn of_waiting_changes_only_the_culprit_fails() {
     assert_eq!((&now["firstName"], &now["lastName"]), (&json!("Jo"), &json!("Bloggs")));
     assert_eq!(now["team"], Value::Null);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_shows_only_after_it_was_looked_up_is_found_when_its_name_is_taken() {
+    for profile in [Profile::Friendly, Profile::Hostile, Profile::Spec] {
+        let bridge = TestBridge::start(Setup { profile, ..Setup::default() }).await;
+        bridge.ringcx.fault(Fault::once("createAgent", FaultKind::DropAfter));
+        bridge.ringcx.fault(Fault::once("listAgents", FaultKind::Status(200, "[]".to_owned())));
+        let body = json!({
+            "userName": "late@example.com", "name": {"givenName": "Late"},
+            "emails": [{"value": "late@example.com", "type": "work"}],
+        });
+        let answer = bridge.send("POST", "/Users", Some(&body)).await;
+        assert_eq!(answer.status, 201, "{profile:?}: {}", answer.text);
+        bridge.run_jobs().await;
+        let made: Vec<Value> =
+            bridge.ringcx.agents().into_iter().filter(|agent| agent["agentGroupId"] == 1000).collect();
+        assert_eq!(made.len(), 1, "{profile:?}");
+        assert_eq!((&made[0]["firstName"], &made[0]["isActive"]), (&json!("Late"), &json!(true)));
+        assert_eq!(bridge.ringcx.count("createAgent"), 2, "{profile:?}: the second one was refused");
+    }
+}
