@@ -11,6 +11,7 @@ mod import;
 mod list;
 mod logs;
 mod migrate;
+mod office;
 mod operator;
 mod progress;
 mod reconcile;
@@ -60,6 +61,9 @@ enum Command {
     Health(health::Options),
     /// The doctor: configuration, store, sign-in, permissions, mapping targets, and how this RingCX speaks
     Check(check::Options),
+    /// RingCentral's users: list them, make agents of them, tie agents to their extensions
+    #[command(subcommand)]
+    Office(office::Command),
     /// Take over what RingCX has already: a plan to read, decisions, and a way back
     Import(import::Options),
     /// What RingCX has, with the ids and names that a mapping needs
@@ -170,6 +174,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Health(options) => health::run(&options).await,
         Command::Check(options) => check::run(options).await,
+        Command::Office(command) => office::run(command).await,
         Command::Import(options) => import::run(options).await,
         Command::List(options) => list::run(options).await,
         Command::Report(command) => report::run(command).await,

@@ -106,6 +106,13 @@ pub fn stored_user(
         }
         ringcx.insert("agentId".to_owned(), json!(agent.id.agent.to_string()));
         ringcx.insert("ringcxUsername".to_owned(), json!(agent.username));
+        let word = match (&agent.rc_user_id, &link.unlinked) {
+            (Some(_), _) => Some("linked"),
+            (None, unlinked) => unlinked.as_ref().map(|it| it.why.as_str()),
+        };
+        if let Some(word) = word {
+            ringcx.insert("rcLinkState".to_owned(), json!(word));
+        }
     }
     if let Some(admin) = &link.admin {
         ringcx.insert("adminUserId".to_owned(), json!(admin.id.to_string()));

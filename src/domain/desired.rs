@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::grant::{self, Barred, GroupGrants, GroupWish, Membership, Pins, RightsDocNames};
 use super::lookup::{self, ASSIGNED};
-use super::policy::{AgentDefaults, ExternalIdSource, GroupMapping, MappedAgentType, Persona, Policy};
+use super::policy::{
+    AgentDefaults, ExternalIdSource, GroupMapping, LinkExtension, MappedAgentType, Persona, Policy,
+};
 use super::{fold, mapping, person};
-use crate::scim::{Error, Resource};
+use crate::scim::{Error, Resource, urn};
 use crate::upstream::model::{
     AgentGroup, AgentGroupId, AuxState, DialGroup, Queue, RcUserId, RightsDocId, RoleType,
 };
@@ -66,7 +68,7 @@ pub struct Standing<'a> {
     pub pins: &'a Pins,
     /// Whether the person has an agent.
     pub has_agent: bool,
-    /// The agent group in which that agent was found.
+    /// The agent group in which that agent was found, or in which an operator wants it.
     pub home: Option<AgentGroupId>,
     /// Whether the client has deleted the person.
     pub deleted: bool,
@@ -108,6 +110,8 @@ pub struct DesiredAgent {
     pub rc_user_id: Option<RcUserId>,
     /// The address by which an extension is looked up.
     pub lookup_email: Option<String>,
+    /// Whether RingCentral maintains the agent from its link on, where the client says so.
+    pub sync_with_office: Option<bool>,
 }
 
 impl DesiredAgent {
@@ -147,6 +151,7 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
         Some(persona) => matches!(persona, Persona::Agent | Persona::Both),
         None => {
             standing.has_agent
+                || standing.home.is_some()
                 || grants.agent_group.is_some()
                 || named_group(user).is_some()
                 || matches!(policy.persona_by_default(), Persona::Agent | Persona::Both)
@@ -234,8 +239,12 @@ fn desired_agent(
         fields,
         kept,
         external_agent_id: mapping::external_agent_id(user, terms.external_id_source).map(str::to_owned),
-        rc_user_id: mapping::ringcx_text(user, "rcExtensionId").and_then(|id| id.parse().ok()).map(RcUserId),
-        lookup_email: person::email(user).or(user_name.contains('@').then_some(user_name)).map(str::to_owned),
+        rc_user_id: mapping::ringcx_text(user, "rcExtensionId")
+            .filter(|_| terms.policy.link_rc_extension != LinkExtension::Off)
+            .and_then(|id| id.parse().ok())
+            .map(RcUserId),
+        sync_with_office: user.flag(&format!("{}:syncWithOffice", urn::RINGCX_USER)),
+        lookup_email: person::lookup_email(user).map(str::to_owned),
     }
 }
 

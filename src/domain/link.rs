@@ -26,6 +26,12 @@ pub struct Link {
     /// Since when RingCX has the person switched off by the client's wish; nothing while they may work.
     #[serde(default)]
     pub left: Option<Left>,
+    /// That the agent is not tied to a RingCentral extension although the tenant ties them; none: it is tied, or is not to be.
+    #[serde(default)]
+    pub unlinked: Option<Unlinked>,
+    /// The agent group that an operator chose for an agent to come, where no group decides.
+    #[serde(default)]
+    pub home: Option<AgentGroupId>,
 }
 
 /// How somebody was switched off.
@@ -35,6 +41,48 @@ pub struct Left {
     pub at: Timestamp,
     /// The direct line that their agent had then, and that callers may still use.
     pub direct_line: Option<String>,
+}
+
+impl Link {
+    /// The agent group in which the agent is at home: where it was found, or where an operator wanted it.
+    pub fn home_group(&self) -> Option<AgentGroupId> {
+        self.agent.as_ref().and_then(|agent| agent.home).or(self.home)
+    }
+}
+
+/// An agent that waits for its RingCentral extension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlinked {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it has none.
+    pub why: NoExtension,
+}
+
+/// Why an agent has no RingCentral extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoExtension {
+    /// No extension has the person's e-mail address.
+    NotFound,
+    /// Several have it.
+    Ambiguous,
+    /// The one that has it is in no state in which it is tied.
+    Unusable,
+    /// The list of extensions cannot be read.
+    Unreadable,
+}
+
+impl NoExtension {
+    /// The word in the resource.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Ambiguous => "ambiguous",
+            Self::Unusable => "unusable",
+            Self::Unreadable => "unreadable",
+        }
+    }
 }
 
 impl Link {
@@ -150,6 +198,9 @@ impl AdminLink {
     }
 }
 
+/// What ties an agent to RingCentral: the bridge gives it and takes it away from nobody, so it is not given back either.
+const TIES: [&str; 2] = ["rcUserId", "userManagedByRC"];
+
 /// Remembers, before a call is made, that the fields in `changes` are set by it, and what `seen` has in those that were not ours.
 pub fn about_to_set(
     owned: &mut BTreeSet<String>,
@@ -157,7 +208,7 @@ pub fn about_to_set(
     seen: &Map<String, Value>,
     changes: &BTreeMap<String, Value>,
 ) {
-    for field in changes.keys() {
+    for field in changes.keys().filter(|field| !TIES.contains(&field.as_str())) {
         if owned.insert(field.clone()) {
             former.insert(field.clone(), seen.get(field).cloned().unwrap_or(Value::Null));
         }

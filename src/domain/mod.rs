@@ -14,6 +14,7 @@ pub mod link;
 mod lookup;
 pub mod mapping;
 pub mod offer;
+pub mod office;
 pub mod person;
 mod phone;
 pub mod plan;

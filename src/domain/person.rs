@@ -80,6 +80,11 @@ pub fn email(user: &Resource) -> Option<&str> {
         .and_then(value_of)
 }
 
+/// The address by which a person is looked up elsewhere: nothing is invented where there is none.
+pub fn lookup_email(user: &Resource) -> Option<&str> {
+    email(user).or_else(|| user.text("userName").filter(|name| name.contains('@')))
+}
+
 /// The login name of a new agent, made by the tenant's template.
 ///
 /// Never ends in a number of our own: a login name that nobody can predict is worse than an error.

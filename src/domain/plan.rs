@@ -298,6 +298,15 @@ fn update_agent(
     if enable && !around.switch_on && link.is_some_and(|link| link.enabled) {
         plan.suspended = true;
     }
+    if let (Some(wish), Some(tied)) = (wanted.rc_user_id, seen.agent.rc_user_id())
+        && wish != tied
+    {
+        plan.refused = Some(format!(
+            "The RingCX agent is tied to RingCentral extension {tied}, not to {wish}; correct rcExtensionId, or change the link in \
+             RingCX: the bridge takes no link away."
+        ));
+        return;
+    }
     let changes = changed_fields(seen, wanted, link, around);
     let move_to = wanted.group.filter(|group| *group != seen.group);
     let enable = enable && !plan.suspended;
@@ -329,6 +338,12 @@ fn changed_fields(
     if around.policy.rename_policy == Rename::Follow {
         target.insert("username".to_owned(), json!(wanted.login));
     }
+    if let Some(id) = wanted.rc_user_id {
+        target.insert("rcUserId".to_owned(), json!(id));
+        if wanted.sync_with_office == Some(true) {
+            target.insert("userManagedByRC".to_owned(), json!(true));
+        }
+    }
     if let Some(id) = &wanted.external_agent_id {
         let theirs = seen.agent.external_agent_id().is_some_and(|it| !it.is_empty());
         // A value that the bridge did not write belongs to a workforce-management feed.
@@ -337,7 +352,7 @@ fn changed_fields(
             target.insert("externalAgentId".to_owned(), json!(id));
         }
     }
-    if seen.agent.user_managed_by_rc() {
+    if seen.agent.user_managed_by_rc() || target.contains_key("userManagedByRC") {
         target.retain(|field, _| !mapping::MANAGED_BY_RINGCENTRAL.contains(&field.as_str()));
     }
     // What the import has found and the client has not changed is no wish of the client's.

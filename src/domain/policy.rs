@@ -44,8 +44,19 @@ pub struct Policy {
     pub trust_email: bool,
     /// Whether agents are tied to RingCentral extensions.
     pub link_rc_extension: LinkExtension,
+    /// The states of an extension in which agents are tied to it. Default `Enabled`; what RingCX does with others is not documented.
+    pub link_rc_statuses: BTreeSet<String>,
     /// Whether agents that are created with an extension are maintained by RingCentral from then on.
     pub sync_with_office: bool,
+    /// Whether people whom `office import` makes agents may log in: the first of the four permissions of RingCX's own "Import
+    /// Office users". The defaults are those of a new agent in RingCX.
+    pub import_login: bool,
+    /// Whether they are supervisors.
+    pub import_supervisor: bool,
+    /// Whether they take inbound calls.
+    pub import_inbound: bool,
+    /// Whether they make outbound calls.
+    pub import_outbound: bool,
     /// Whether administrators are created for single sign-on; otherwise they get a mail with which they choose a password.
     pub admin_sso: bool,
     /// The page to which that mail leads back; needed where `admin_sso` is false.
@@ -138,6 +149,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
+    #[expect(clippy::too_many_lines, reason = "a line for each setting")]
     fn default() -> Self {
         Self {
             default_agent_group: None,
@@ -152,7 +164,12 @@ impl Default for Policy {
             adopt_admins: false,
             trust_email: true,
             link_rc_extension: LinkExtension::IfFound,
+            link_rc_statuses: BTreeSet::from(["Enabled".to_owned()]),
             sync_with_office: false,
+            import_login: true,
+            import_supervisor: false,
+            import_inbound: true,
+            import_outbound: false,
             admin_sso: true,
             admin_reset_return_path: None,
             admin_return_uri: None,
@@ -246,6 +263,13 @@ impl Policy {
             found.push((
                 "default_agent_group",
                 "is empty; name an agent group or leave the key out".to_owned(),
+            ));
+        }
+        if self.link_rc_statuses.is_empty() {
+            found.push((
+                "link_rc_statuses",
+                "is empty, so no extension would be tied; set link_rc_extension = \"off\" for that"
+                    .to_owned(),
             ));
         }
         found

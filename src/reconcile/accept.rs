@@ -18,17 +18,27 @@ use crate::scim::{self, Resource};
 use crate::store::revisions::{self, Kind, NewRevision};
 use crate::store::{Tx, jobs, links, members, names, people};
 use crate::upstream::Lane;
+use crate::upstream::model::AgentGroupId;
+
+/// Somebody new.
+#[derive(Clone, Copy)]
+pub(super) struct New<'a> {
+    pub(super) id: &'a PersonId,
+    pub(super) user: &'a Resource,
+    /// The agent group that an operator wants for them, where no group decides.
+    pub(super) home: Option<AgentGroupId>,
+}
 
 /// A new person: confirmed at once where RingCX has nothing to do with them, else pending.
 pub(super) fn create(
     tx: &mut Tx<'_>,
     tenant: &Tenant,
     known: &Known,
-    id: &PersonId,
-    user: &Resource,
+    new: &New<'_>,
     by: &Actor,
     now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
+    let New { id, user, home } = *new;
     let keys = user_keys(user);
     if let Some(holder) =
         names::claim(tx, &tenant.id, names::Kind::UserName, &keys.user_name_key, id.as_str())?
@@ -36,7 +46,7 @@ pub(super) fn create(
         return rejoin(tx, tenant, &PersonId::from(holder), user, by, now);
     }
     claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), id)?;
-    let link = matching::adopt(tx, tenant, user, &keys)?;
+    let link = Link { home, ..matching::adopt(tx, tenant, user, &keys)? };
     let wish = wish_of(tenant, known, user, &link, (&[], &Pins::new()));
     let digests = digest::of(&wish, &link, &tenant.policy);
     let waits = digests.agent.is_some() || digests.admin.is_some();
@@ -299,7 +309,7 @@ pub(super) fn wish_of(
         memberships,
         pins,
         has_agent: link.agent.is_some(),
-        home: link.agent.as_ref().and_then(|agent| agent.home),
+        home: link.home_group(),
         deleted: false,
     };
     desired::desired(&standing, &tenant.terms(known))

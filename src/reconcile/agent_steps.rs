@@ -4,42 +4,47 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::case::{Case, Entry};
+use super::extension::{Sought, about_extension};
 use super::password;
 use super::trouble::{Class, Doing, Trouble};
 use crate::domain::desired::DesiredAgent;
 use crate::domain::found::Found;
 use crate::domain::link::{AgentGroupAgent, AgentLink, about_to_set};
 use crate::domain::plan::{AgentUpdate, NewAgent, ObservedAgent};
-use crate::domain::policy::{LinkExtension, MoveStrategy, PasswordOnPut};
+use crate::domain::policy::{MoveStrategy, PasswordOnPut};
 use crate::scim;
 use crate::store::inventory;
-use crate::upstream::model::{Agent, AgentGroupId, AgentId, RcUserId};
+use crate::upstream::model::{Agent, AgentGroupId, AgentId, RcUserId, id_of};
 use crate::upstream::{self};
 
 /// How often a change is looked for again before it counts as not made, and after what pause.
-const LOOKS: u32 = 2;
-const LATE: std::time::Duration = std::time::Duration::from_millis(300);
+pub(super) const LOOKS: u32 = 2;
+pub(super) const LATE: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// The fact under which the way of moving agents that has worked is remembered.
 pub(super) const MOVE_STRATEGY: &str = "move_strategy";
 
 impl Case<'_> {
     /// Creates the agent in its final group: one call, with a password that nobody keeps.
+    ///
+    /// An agent that has the person's RingCentral extension already is taken over instead: it is theirs. It keeps its group, so
+    /// the work begins anew.
     pub(super) async fn create_agent(
         &mut self,
         new: &NewAgent,
         wanted: &DesiredAgent,
     ) -> Result<(), Trouble> {
-        let rc_user_id = self.extension_of(wanted).await?;
-        let mut body: Map<String, Value> = new.fields.clone().into_iter().collect();
-        body.insert("username".to_owned(), json!(new.login));
-        body.insert("isActive".to_owned(), json!(true));
-        if let Some(id) = rc_user_id {
-            body.insert("rcUserId".to_owned(), json!(id.0));
-            if self.tenant.policy.sync_with_office {
-                body.insert("userManagedByRC".to_owned(), json!(true));
-            }
+        let (rc_user_id, missing) = match self.seek_extension(wanted).await? {
+            Sought::Found(id) => (Some(id), None),
+            Sought::Missing(why) => (None, Some(why)),
+            Sought::Unwanted => (None, None),
+        };
+        if let Some(id) = rc_user_id
+            && let Some(item) = self.holder_of(id).await?
+        {
+            return Err(self.adopt_holder(&item, id).await?);
         }
+        let mut body = self.new_agent_body(new, wanted, rc_user_id);
         let intent = json!({
             "group": new.group, "username": new.login, "email": new.fields.get("email"), "rcUserId": rc_user_id,
         });
@@ -57,15 +62,35 @@ impl Case<'_> {
                 "RingCX shows the agent of an earlier try; it is compared.".to_owned(),
             ));
         }
-        let (entry, made) = made?;
+        let (entry, made) = made.map_err(about_extension)?;
+        self.note_unlinked(missing);
         // The answer leaves fields out, the e-mail address among them; what it does not contradict was taken as sent.
         let mut whole: Map<String, Value> = new.fields.clone().into_iter().collect();
+        whole.extend(rc_user_id.map(|id| ("rcUserId".to_owned(), json!(id.0))));
         whole.extend(made.raw().clone());
         let made = Agent::from_raw(whole);
         // What the tenant's defaults gave is nobody's: whoever changes it in RingCX may.
         let external = new.fields.contains_key("externalAgentId").then(|| "externalAgentId".to_owned());
         let owned = wanted.fields.keys().cloned().chain(external);
         self.link_new_agent(&made, new.group, owned, rc_user_id, (entry, "done")).await
+    }
+
+    fn new_agent_body(
+        &self,
+        new: &NewAgent,
+        wanted: &DesiredAgent,
+        rc_user_id: Option<RcUserId>,
+    ) -> Map<String, Value> {
+        let mut body: Map<String, Value> = new.fields.clone().into_iter().collect();
+        body.insert("username".to_owned(), json!(new.login));
+        body.insert("isActive".to_owned(), json!(true));
+        if let Some(id) = rc_user_id {
+            body.insert("rcUserId".to_owned(), json!(id.0));
+            if wanted.sync_with_office.unwrap_or(self.tenant.policy.sync_with_office) {
+                body.insert("userManagedByRC".to_owned(), json!(true));
+            }
+        }
+        body
     }
 
     /// Remembers an agent of our making before anything else happens to it.
@@ -109,14 +134,23 @@ impl Case<'_> {
             set_active(&mut body, true);
         }
         self.add_password(&seen.agent, &mut body)?;
+        let tied = update.changes.get("rcUserId").and_then(id_of).map(RcUserId);
+        if let Some(id) = tied {
+            self.refuse_taken_extension(id).await?;
+        }
         // Remembered first: whether the answer comes or not, a refusal of the whole gives these fields back.
         if let Some(link) = &mut self.link.agent {
             about_to_set(&mut link.owned, &mut link.former, seen.agent.raw(), &update.changes);
         }
         self.save_link().await?;
         let after = match update.move_to {
-            None => self.put_agent(&seen, body, "updateAgent").await?,
-            Some(target) => self.move_agent(&seen, &body, target).await?,
+            None => self.put_agent(&seen, body, "updateAgent").await,
+            Some(target) => self.move_agent(&seen, &body, target).await,
+        };
+        let after = after.map_err(|why| if tied.is_some() { about_extension(why) } else { why })?;
+        let after = match tied {
+            Some(id) => self.confirm_extension(after, id).await?,
+            None => after,
         };
         if update.enable && !after.agent.is_active() {
             let fresh = self.look_at_agent(after.group, after.id).await?;
@@ -344,39 +378,6 @@ impl Case<'_> {
                 ))
             }
         }
-    }
-
-    /// The RingCentral extension of a new agent, by the tenant's rules.
-    async fn extension_of(&self, wanted: &DesiredAgent) -> Result<Option<RcUserId>, Trouble> {
-        let required = self.tenant.policy.link_rc_extension == LinkExtension::Required;
-        if self.tenant.policy.link_rc_extension == LinkExtension::Off {
-            return Ok(None);
-        }
-        if wanted.rc_user_id.is_some() {
-            return Ok(wanted.rc_user_id);
-        }
-        let found = match (&wanted.lookup_email, self.tenant.extensions_by_email(&self.calls).await) {
-            (Some(email), Ok(directory)) => directory.get(&crate::domain::fold(email)).copied(),
-            (_, Err(error @ (upstream::Error::Limited { .. } | upstream::Error::Unavailable { .. }))) => {
-                return Err(Trouble::reading("the list of extensions", &error));
-            }
-            (_, Err(error)) if required => {
-                return Err(Trouble::Unavailable(
-                    super::trouble::PAUSE,
-                    format!(
-                        "The RingCentral extensions could not be read, and link_rc_extension is required: {error}"
-                    ),
-                ));
-            }
-            (None, Ok(_)) | (_, Err(_)) => None,
-        };
-        if required && found.is_none() {
-            return Err(Trouble::Refused(scim::Error::invalid_value(
-                "No single RingCentral extension has this person's e-mail address, and link_rc_extension is required; \
-                 create the extension, or set rcExtensionId.",
-            )));
-        }
-        Ok(found)
     }
 }
 

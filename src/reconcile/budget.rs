@@ -120,14 +120,8 @@ impl SharedBudget {
         *known = (*known).max(until);
     }
 
-    /// Exchanges and refreshes have a bucket of their own.
-    fn auth_identity(&self) -> String {
-        format!("{}/auth", self.identity)
-    }
-
-    async fn take_auth(&self, per_minute: u32) -> Result<(), Duration> {
-        let (identity, now) = (self.auth_identity(), self.clock.now());
-        let bucket = Bucket::of_exchanges(per_minute);
+    async fn take_of(&self, identity: String, per_minute: u32) -> Result<(), Duration> {
+        let (now, bucket) = (self.clock.now(), Bucket::of_exchanges(per_minute));
         let taken = move |tx: &mut Tx<'_>| budgets::take(tx, &identity, now, bucket);
         match self.store.write(taken).await {
             Ok(Taken::Yes) => Ok(()),
@@ -141,7 +135,7 @@ impl SharedBudget {
         let written: Result<(), store::Error> =
             self.store.write(move |tx| budgets::penalise(tx, &identity, until)).await;
         if let Err(error) = written {
-            tracing::warn!(%error, "a penalty of RingCX was not written down; other replicas do not know of it");
+            tracing::warn!(%error, "a penalty was not written down; other replicas do not know of it");
         }
     }
 }
@@ -151,17 +145,17 @@ impl Budget for SharedBudget {
         Box::pin(self.wait(lane, give_up_at))
     }
 
-    fn acquire_auth(&self, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {
-        Box::pin(self.take_auth(per_minute))
+    fn acquire_of(&self, limit: &str, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {
+        Box::pin(self.take_of(format!("{}/{limit}", self.identity), per_minute))
+    }
+
+    fn penalise_of(&self, limit: &str, after: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.stop(format!("{}/{limit}", self.identity), after))
     }
 
     fn penalise(&self, after: Duration) -> BoxFuture<'_, ()> {
         self.know_penalty(after);
         Box::pin(self.stop(self.identity.clone(), after))
-    }
-
-    fn penalise_auth(&self, after: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(self.stop(self.auth_identity(), after))
     }
 
     fn penalty_left(&self) -> Duration {

@@ -11,9 +11,9 @@ use super::{Error, Reconciler, Tenant};
 use crate::domain::TenantId;
 use crate::domain::desired::{Assignables, Directory};
 use crate::domain::fold;
-use crate::domain::policy::ExternalIdSource;
+use crate::domain::policy::{ExternalIdSource, LinkExtension};
 use crate::store::{self, Store, Tx, facts, inventory};
-use crate::upstream::model::{Agent, AgentGroup, AgentGroupId, AgentId, RightsDocId};
+use crate::upstream::model::{Agent, AgentGroup, AgentGroupId, AgentId, RcAccess, RightsDocId};
 use crate::upstream::{self, Calls, Lane};
 
 /// The fact under which [`Known`] is kept.
@@ -88,6 +88,9 @@ impl Reconciler {
             }
         }
         known.external_id_source = Some(external_id_source(&calls, &agents).await?);
+        if tenant.policy.link_rc_extension != LinkExtension::Off {
+            known.rc_access = rc_access(&calls).await?;
+        }
         if tenant.policy.manage_admins {
             self.read_admins(&calls, &mut known, &mut items).await?;
         }
@@ -241,6 +244,15 @@ impl Reconciler {
         Ok(self.amend(tenant, Vec::new(), relisted).await?)
     }
 
+    /// Looks again whether the account is linked to RingCentral: that can change without anybody telling the bridge.
+    pub(super) async fn refresh_access(&self, tenant: &Tenant) -> Result<Option<RcAccess>, ContactError> {
+        let access = rc_access(&tenant.ringcx.calls(Lane::Reconcile, None)).await?;
+        if self.known_now(tenant).await?.is_some_and(|known| known.rc_access != access) {
+            self.amend(tenant, Vec::new(), move |it| it.rc_access = access).await?;
+        }
+        Ok(access)
+    }
+
     /// Remembers a group that the bridge has made.
     pub(super) async fn know_group(&self, tenant: &Tenant, group: AgentGroup) -> Result<(), store::Error> {
         let known = move |it: &mut Known| {
@@ -353,6 +365,16 @@ async fn assignables(calls: &Calls) -> Result<Assignables, upstream::Error> {
         Err(error) => readable(error).map(|()| Vec::new())?,
     };
     Ok(Assignables { dial_groups, queues })
+}
+
+/// Whether agents may or must be tied to extensions; unknown where the bridge may not look.
+async fn rc_access(calls: &Calls) -> Result<Option<RcAccess>, upstream::Error> {
+    match calls.rc_access().await {
+        Err(upstream::Error::NotFound | upstream::Error::Forbidden(_) | upstream::Error::Garbled { .. }) => {
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 /// `none` where agents have an external id already: it belongs to a workforce-management feed that nobody connects with us.

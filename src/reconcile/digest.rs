@@ -25,9 +25,9 @@ pub(super) fn of(desired: &Desired, link: &Link, policy: &Policy) -> Digests {
         (Some(wanted), linked) => {
             let mut wanted = wanted.clone();
             if linked.is_some() {
-                // An extension is tied at creation only, and a login name that is kept does not matter any more.
+                // Whoever waits for an extension is looked at when it appears, and a login name that is kept does not matter any
+                // more.
                 wanted.lookup_email = None;
-                wanted.rc_user_id = None;
                 // An agent that is not ours to change keeps its key; the client's is stored.
                 if linked.as_ref().is_some_and(|link| link.found.read_only.is_some()) {
                     wanted.external_agent_id = None;

@@ -12,10 +12,11 @@ use serde::Serialize;
 use super::tenant::Known;
 use super::work::{Loaded, parse, wish};
 use super::{ContactError, Error, Reconciler, Tenant};
+use crate::domain::person::is_rewritten_login;
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{PersonId, TenantId};
-use crate::store::{self, facts, inventory, jobs, links, members, people};
+use crate::store::{self, Tx, facts, inventory, jobs, journal, links, members, people};
 use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
 use crate::upstream::{self, Calls, Lane};
 
@@ -224,10 +225,8 @@ impl Reconciler {
             let now = self.clock.now();
             let items: Vec<inventory::Item> =
                 agents.iter().filter_map(|it| inventory::Item::agent(it, group.id, now)).collect();
-            let of = tenant.id.clone();
-            self.store
-                .write(move |tx| items.iter().try_for_each(|item| inventory::refresh(tx, &of, item)))
-                .await?;
+            let (of, account) = (tenant.id.clone(), tenant.account_id.clone());
+            self.store.write(move |tx| note(tx, &of, &account, &items)).await?;
             for agent in agents {
                 if let Some(id) = agent.id() {
                     listed.insert(id.0, (agent.group_id().unwrap_or(group.id), agent));
@@ -311,6 +310,29 @@ impl Reconciler {
         }
         Ok(found)
     }
+}
+
+/// Brings the inventory up to date with a list. An agent that may be what a create without an answer has made stays out of it:
+/// whoever looks for that one takes no agent that was known before.
+fn note(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    account_id: &str,
+    items: &[inventory::Item],
+) -> Result<(), store::Error> {
+    let sent = journal::open_intents(tx, tenant, "createAgent")?;
+    let sent: Vec<String> = sent
+        .iter()
+        .filter_map(|intent| serde_json::from_str::<serde_json::Value>(intent).ok())
+        .filter_map(|intent| intent.get("username")?.as_str().map(str::to_owned))
+        .collect();
+    for item in items {
+        let awaited = sent.iter().any(|sent| is_rewritten_login(sent, &item.name, account_id));
+        if !awaited || inventory::get(tx, tenant, item.kind, item.id)?.is_some() {
+            inventory::refresh(tx, tenant, item)?;
+        }
+    }
+    Ok(())
 }
 
 enum Found {

@@ -24,6 +24,7 @@ use crate::scim::{self, Resource, Rules, check, quirks, schema};
 use crate::store::revisions::{self, Kind, NewRevision};
 use crate::store::{audit, jobs, people};
 use crate::upstream::Lane;
+use crate::upstream::model::AgentGroupId;
 
 /// A write that is durable.
 pub(super) enum Accepted {
@@ -89,6 +90,17 @@ impl Reconciler {
     /// # Errors
     /// When the request cannot be accepted at all: a name in use, an unknown role, a candidate that a person must decide on.
     pub async fn create(&self, tenant: &TenantId, by: &Actor, new: Resource) -> Result<Begun, Error> {
+        self.create_in(tenant, by, new, None).await
+    }
+
+    /// The same, with the agent group that an operator wants where no group decides.
+    pub(super) async fn create_in(
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        new: Resource,
+        home: Option<AgentGroupId>,
+    ) -> Result<Begun, Error> {
         let tenant = self.tenant(tenant)?;
         let new = without_pin(tenant, new);
         let known = match self.known_for(tenant, &new).await? {
@@ -102,7 +114,8 @@ impl Reconciler {
         let accepted = self
             .store
             .write(move |tx| {
-                let accepted = accept::create(tx, &of, &known, &fresh, &new, &by, now)?;
+                let accepted =
+                    accept::create(tx, &of, &known, &accept::New { id: &fresh, user: &new, home }, &by, now)?;
                 audit::append(tx, &of.id, &decided(&record, &accepted, fields_changed(None, &new)))?;
                 Ok::<_, Error>(accepted)
             })

@@ -7,7 +7,7 @@ use crate::domain::person::{self, UserKeys, is_rewritten_login};
 use crate::domain::{TenantId, fold};
 use crate::scim::{self, Resource};
 use crate::store::inventory::{self, Item, Kind};
-use crate::store::{Tx, links, owners, people};
+use crate::store::{self, Tx, links, owners, people};
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, UserId};
 
 use super::Error;
@@ -72,7 +72,6 @@ fn adopt_agent(
     keys: &UserKeys,
 ) -> Result<Option<AgentLink>, Error> {
     let id = &tenant.id;
-    let login = person::login_name(&tenant.policy.username_template, &keys.user_name, &tenant.account_id);
     let mut found = Vec::new();
     if let Some(extension) = ringcx_text(user, "rcExtensionId").and_then(|text| text.parse().ok()) {
         let tied = inventory::by_rc_user(tx, id, Kind::Agent, extension)?;
@@ -85,17 +84,7 @@ fn adopt_agent(
         found = unlinked(tx, id, keyed)?;
     }
     if found.is_empty() {
-        let mut named = inventory::by_name(tx, id, Kind::Agent, &keys.user_name_key)?;
-        if fold(&login) != keys.user_name_key {
-            named.extend(inventory::by_name(tx, id, Kind::Agent, &fold(&login))?);
-        }
-        let rewritten =
-            inventory::by_name_between(tx, id, Kind::Agent, &rewritten_range(&login, &tenant.account_id))?;
-        named.extend(
-            rewritten.into_iter().filter(|it| is_rewritten_login(&login, &it.name, &tenant.account_id)),
-        );
-        named.sort_by_key(|item| item.id);
-        named.dedup_by_key(|item| item.id);
+        let named = of_login(tx, tenant, &keys.user_name)?;
         refuse_foreign(tx, id, &named)?;
         found = unlinked(tx, id, named)?;
     }
@@ -119,6 +108,21 @@ fn adopt_agent(
         [item] => Err(undecided(&format!("RingCX agent {} has this user name and is switched off", item.id))),
         several => Err(undecided(&format!("RingCX agents {} could all be this person", ids(several)))),
     }
+}
+
+/// The agents whose login name is this user name, what the template makes of it, or what RingCX makes of that.
+pub(super) fn of_login(tx: &mut Tx<'_>, tenant: &Tenant, user_name: &str) -> Result<Vec<Item>, store::Error> {
+    let (id, account) = (&tenant.id, &tenant.account_id);
+    let login = person::login_name(&tenant.policy.username_template, user_name, account);
+    let mut named = inventory::by_name(tx, id, Kind::Agent, &fold(user_name))?;
+    if fold(&login) != fold(user_name) {
+        named.extend(inventory::by_name(tx, id, Kind::Agent, &fold(&login))?);
+    }
+    let rewritten = inventory::by_name_between(tx, id, Kind::Agent, &rewritten_range(&login, account))?;
+    named.extend(rewritten.into_iter().filter(|it| is_rewritten_login(&login, &it.name, account)));
+    named.sort_by_key(|item| item.id);
+    named.dedup_by_key(|item| item.id);
+    Ok(named)
 }
 
 fn refuse_equal_email(tx: &mut Tx<'_>, tenant: &Tenant, keys: &UserKeys) -> Result<(), Error> {

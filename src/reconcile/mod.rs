@@ -22,6 +22,7 @@ mod doc_batch;
 mod doc_steps;
 mod drift;
 mod dry_run;
+mod extension;
 mod fence;
 mod floor;
 mod give_back;
@@ -33,6 +34,8 @@ pub mod import;
 mod intent;
 mod matching;
 mod observe;
+mod office;
+mod office_import;
 mod password;
 mod pinning;
 mod pulse;
@@ -68,6 +71,8 @@ pub use dry_run::{Preview, Released};
 pub use groups::GroupWritten;
 pub use hold::Hold;
 pub use intent::{Begun, Change};
+pub use office::{Decision, Office, OfficeAgent, OfficeError, OfficeUser};
+pub use office_import::{ImportTerms, Tied};
 pub use pinning::HandedOver;
 pub use release::{Decided, Verdict};
 pub use reports::{Leaver, OpenLine, Unowned, Why};
@@ -123,6 +128,8 @@ pub struct Times {
     pub regroup: Duration,
     /// How late changes show in RingCX's audit log.
     pub feed_lag: Duration,
+    /// How old the list of RingCentral extensions may be when those who wait for one are looked for in it.
+    pub extensions_live: Duration,
     /// How long running work may take to end when the process stops; then its leases are handed over.
     pub drain: Duration,
 }
@@ -138,6 +145,7 @@ impl Default for Times {
             debounce: Duration::from_secs(1),
             regroup: breaker::REGROUP,
             feed_lag: Duration::from_mins(5),
+            extensions_live: extension::LIVE,
             drain: Duration::from_secs(15),
         }
     }

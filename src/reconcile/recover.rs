@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::case::{Case, Entry};
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
+use crate::domain::link::NoExtension;
+use crate::domain::policy::LinkExtension;
 use crate::domain::{fold, grant, person};
 use crate::store::{inventory, journal};
 use crate::upstream;
@@ -102,6 +104,9 @@ impl Case<'_> {
             [agent] => {
                 let rc_user_id = intent.get("rcUserId").and_then(Value::as_i64).map(RcUserId);
                 let agent = agent.clone();
+                if rc_user_id.is_none() && self.tenant.policy.link_rc_extension == LinkExtension::IfFound {
+                    self.note_unlinked(Some(NoExtension::NotFound));
+                }
                 // Whatever the create has sent is compared again, so nothing counts as set by us yet.
                 let entry = (Entry::left(left), "looked_up");
                 self.link_new_agent(&agent, group, std::iter::empty(), rc_user_id, entry).await?;

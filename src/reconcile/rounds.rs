@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ContactError, Reconciler, Tenant};
 use crate::domain::TenantId;
+use crate::domain::policy::LinkExtension;
 use crate::store::{self, facts, leases, links};
 use crate::upstream::model::AgentId;
 use crate::upstream::{self, Lane};
@@ -38,9 +39,6 @@ impl Reconciler {
     /// Rounds of one tenant until `shutdown`.
     pub(super) async fn rounds(&self, tenant: &Arc<Tenant>, shutdown: &CancellationToken) {
         let every = tenant.policy.reconcile_every.as_duration();
-        if every.is_zero() {
-            return;
-        }
         // A tenth of the interval, by the tenant's name and this process: replicas and tenants do not begin together.
         let spread = self.owner.bytes().chain(tenant.id.as_str().bytes()).map(u32::from).sum::<u32>() % 100;
         let jitter = every / 1000 * spread;
@@ -50,6 +48,12 @@ impl Reconciler {
                 () = tokio::time::sleep(LOOK) => {}
             }
             let look = async {
+                if let Err(error) = self.link_late(&tenant.id).await {
+                    tracing::warn!(error = error.kind(), tenant = %tenant.id, "RingCentral extensions were not looked for");
+                }
+                if every.is_zero() {
+                    return;
+                }
                 if let Err(error) = self.feed(tenant).await {
                     tracing::warn!(error = error.kind(), tenant = %tenant.id, "the audit log of RingCX was not read");
                 }
@@ -132,6 +136,9 @@ impl Reconciler {
     }
 
     async fn whole_round(&self, tenant: &Arc<Tenant>) -> Result<(), ContactError> {
+        if tenant.policy.link_rc_extension != LinkExtension::Off {
+            self.refresh_access(tenant).await?;
+        }
         let begun = self.clock.now();
         let drift = self.look(&tenant.id, None).await?;
         for found in &drift.findings {

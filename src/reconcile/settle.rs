@@ -123,7 +123,11 @@ impl Reconciler {
     }
 
     /// The lease of one person's job, if it is due and nobody holds it.
-    async fn claim(&self, tenant: &Tenant, person: &PersonId) -> Result<Option<jobs::Job>, store::Error> {
+    pub(super) async fn claim(
+        &self,
+        tenant: &Tenant,
+        person: &PersonId,
+    ) -> Result<Option<jobs::Job>, store::Error> {
         let (tenant, person, mode) = (tenant.id.clone(), person.clone(), tenant.policy.mode);
         let (owner, now, lease) = (Arc::clone(&self.owner), self.clock.now(), self.times.lease);
         self.store

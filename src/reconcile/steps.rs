@@ -47,7 +47,7 @@ impl Case<'_> {
         let had = self.link.agent.is_some() || self.link.admin.is_some();
         let mut settled = None;
         if errand.scope.agent || errand.scope.admin {
-            match self.bring_in_line(desired, errand).await {
+            match self.bring_in_line_tied(desired, errand).await {
                 Err(Trouble::Refused(why)) if errand.adopting => {
                     self.give_back().await?;
                     return Err(Trouble::Refused(why));
@@ -71,6 +71,12 @@ impl Case<'_> {
         }
         self.link.left = self.left(had, desired, settled.is_some());
         self.link.confirm(desired);
+        if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
+            && let Some(extension) = seen.agent.rc_user_id()
+        {
+            link.rc_user_id = Some(extension);
+            self.link.unlinked = None;
+        }
         // What a guard kept is looked at again each time.
         if settled.is_some_and(|it| it.kept.is_some()) {
             return;
@@ -99,7 +105,11 @@ impl Case<'_> {
     /// Brings the person in line with `desired`.
     ///
     /// A new administrator gets roles only in a second round, because they need its id.
-    async fn bring_in_line(&mut self, desired: &Desired, errand: &Errand) -> Result<Settled, Trouble> {
+    pub(super) async fn bring_in_line(
+        &mut self,
+        desired: &Desired,
+        errand: &Errand,
+    ) -> Result<Settled, Trouble> {
         let Errand { mut scope, switch_on, .. } = *errand;
         let kept = self.look(desired, errand, &mut scope).await?;
         let mut settled = Settled { kept, ..Settled::default() };

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::doc_batch::DocBatches;
 use crate::domain::desired::{Assignables, Directory, Terms};
+use crate::domain::office::Extensions;
 use crate::domain::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Policy};
-use crate::domain::{TenantId, fold, mapping};
+use crate::domain::{TenantId, mapping};
 use crate::scim::Rules;
-use crate::upstream::model::{AgentGroup, AuxState, RcUserId, RightsDocId, UserId};
+use crate::upstream::model::{AgentGroup, AuxState, RcAccess, RightsDocId, UserId};
 use crate::upstream::{self, Calls, RingCx};
 
 /// What a tenant is made of; the parts come from the configuration.
@@ -34,7 +35,7 @@ pub struct Tenant {
     pub ringcx: RingCx,
     /// With the time at which it was written to the store.
     known: RwLock<Option<(i64, Arc<Known>)>>,
-    extensions: Mutex<Option<(Instant, Extensions)>>,
+    extensions: Mutex<Option<(Instant, Arc<Extensions>)>>,
     /// Held by the first move, which finds out how RingCX moves agents.
     pub(super) learning_move: Mutex<()>,
     /// Rights documents on their way.
@@ -54,13 +55,9 @@ pub struct Known {
     pub main_account: Option<String>,
     /// Where `externalAgentId` comes from.
     pub external_id_source: Option<ExternalIdSource>,
+    /// Whether agents may or must be tied to RingCentral extensions, where RingCX says so.
+    pub rc_access: Option<RcAccess>,
 }
-
-/// The RingCentral extensions by folded e-mail address.
-type Extensions = Arc<BTreeMap<String, RcUserId>>;
-
-/// How long the list of RingCentral extensions is believed.
-const EXTENSIONS_LIVE: Duration = Duration::from_mins(10);
 
 impl Tenant {
     /// A tenant that has not met RingCX in this process.
@@ -129,25 +126,19 @@ impl Tenant {
         }
     }
 
-    /// The RingCentral extensions by folded e-mail address; an address that two of them share is nobody's.
-    pub(super) async fn extensions_by_email(&self, calls: &Calls) -> Result<Extensions, upstream::Error> {
+    /// The RingCentral extensions, as they were read within `live`; read by one caller while the others wait.
+    pub(super) async fn extensions(
+        &self,
+        calls: &Calls,
+        live: Duration,
+    ) -> Result<Arc<Extensions>, upstream::Error> {
         let mut cached = self.extensions.lock().await;
         if let Some((read, directory)) = cached.as_ref()
-            && read.elapsed() < EXTENSIONS_LIVE
+            && read.elapsed() < live
         {
             return Ok(Arc::clone(directory));
         }
-        let mut by_email: BTreeMap<String, Option<RcUserId>> = BTreeMap::new();
-        for extension in calls.extensions().await? {
-            if extension.is_user()
-                && let Some(email) = &extension.email
-            {
-                by_email.entry(fold(email)).and_modify(|twice| *twice = None).or_insert(Some(extension.id));
-            }
-        }
-        let directory: BTreeMap<_, _> =
-            by_email.into_iter().filter_map(|(email, id)| Some((email, id?))).collect();
-        let directory = Arc::new(directory);
+        let directory = Arc::new(Extensions::new(calls.extensions().await?));
         *cached = Some((Instant::now(), Arc::clone(&directory)));
         Ok(directory)
     }
@@ -167,6 +158,8 @@ pub(super) struct StoredKnown {
     #[serde(default)]
     main_account: Option<String>,
     external_id_source: Option<ExternalIdSource>,
+    #[serde(default)]
+    rc_access: Option<RcAccess>,
 }
 
 impl From<StoredKnown> for Known {
@@ -180,9 +173,10 @@ impl From<StoredKnown> for Known {
             own_user,
             main_account,
             external_id_source,
+            rc_access,
         } = stored;
         let directory = Directory { agent_groups, aux_states, rights_docs, rights_doc_titles, assignables };
-        Self { directory, own_user, main_account, external_id_source }
+        Self { directory, own_user, main_account, external_id_source, rc_access }
     }
 }
 
@@ -197,6 +191,7 @@ impl From<&Known> for StoredKnown {
             own_user: known.own_user,
             main_account: known.main_account.clone(),
             external_id_source: known.external_id_source,
+            rc_access: known.rc_access,
         }
     }
 }

@@ -327,7 +327,7 @@ pub(super) fn wish(
         memberships: &loaded.memberships,
         pins: &loaded.pins,
         has_agent: loaded.link.agent.is_some(),
-        home: loaded.link.agent.as_ref().and_then(|agent| agent.home),
+        home: loaded.link.home_group(),
         deleted,
     };
     let mut desired = desired::desired(&standing, &tenant.terms(known));

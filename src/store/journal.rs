@@ -91,6 +91,15 @@ fn read(row: &Row<'_>) -> Result<Entry, Error> {
     })
 }
 
+/// What the calls of an operation that have no end yet have sent.
+pub fn open_intents(tx: &mut Tx<'_>, tenant: &TenantId, operation: &str) -> Result<Vec<String>, Error> {
+    tx.all(
+        "SELECT intent FROM journal WHERE tenant = $1 AND operation = $2 AND outcome IS NULL",
+        &[tenant.into(), operation.into()],
+        |row| row.text(0),
+    )
+}
+
 /// How many calls of one kind a tenant has made since `since`, or is making; those that came to nothing do not count.
 pub fn count_made_since(
     tx: &mut Tx<'_>,

@@ -40,9 +40,11 @@ pub fn save(
     }
     let text = serde_json::to_string(link).map_err(|error| Error::Corrupt(format!("a link: {error}")))?;
     tx.exec(
-        "INSERT INTO links (tenant, person_id, agent_id, admin_id, link, saved_at) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO links (tenant, person_id, agent_id, admin_id, link, saved_at, unlinked_since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (tenant, person_id) DO UPDATE
-         SET agent_id = excluded.agent_id, admin_id = excluded.admin_id, link = excluded.link, saved_at = excluded.saved_at",
+         SET agent_id = excluded.agent_id, admin_id = excluded.admin_id, link = excluded.link, saved_at = excluded.saved_at,
+             unlinked_since = excluded.unlinked_since",
         &[
             tenant.into(),
             person.into(),
@@ -50,9 +52,19 @@ pub fn save(
             ids.1.into(),
             (&text).into(),
             now.into(),
+            link.unlinked.as_ref().map(|it| it.since).into(),
         ],
     )
     .map(drop)
+}
+
+/// Those whose agents have been waiting for a RingCentral extension since then or later.
+pub fn unlinked(tx: &mut Tx<'_>, tenant: &TenantId, since: Timestamp) -> Result<Vec<PersonId>, Error> {
+    tx.all(
+        "SELECT person_id FROM links WHERE tenant = $1 AND unlinked_since >= $2 ORDER BY person_id",
+        &[tenant.into(), since.into()],
+        |row| Ok(row.text(0)?.into()),
+    )
 }
 
 /// Forgets the accounts of a person.

@@ -3,7 +3,7 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
     (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
     (3, "0003_parked", include_str!("../../migrations/0003_parked.sql")),
@@ -16,6 +16,7 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
     (10, "0010_import", include_str!("../../migrations/0010_import.sql")),
     (11, "0011_token_networks", include_str!("../../migrations/0011_token_networks.sql")),
     (12, "0012_owners", include_str!("../../migrations/0012_owners.sql")),
+    (13, "0013_unlinked", include_str!("../../migrations/0013_unlinked.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

@@ -116,6 +116,37 @@ pub fn insert(
     super::search::count(tx, tenant, super::search::PEOPLE, 1)
 }
 
+/// The person whom an operator names: by SCIM id, or by user name in any case.
+pub fn named(tx: &mut Tx<'_>, tenant: &TenantId, name: &str) -> Result<Option<Person>, Error> {
+    if let Some(person) = get(tx, tenant, &PersonId::from(name))? {
+        return Ok(Some(person));
+    }
+    let id = by_user_name(tx, tenant, &crate::domain::fold(name))?;
+    id.map_or(Ok(None), |id| get(tx, tenant, &id))
+}
+
+/// The person with this user name, folded, else the only one with this e-mail address.
+pub fn by_address(tx: &mut Tx<'_>, tenant: &TenantId, key: &str) -> Result<Option<PersonId>, Error> {
+    if let Some(id) = by_user_name(tx, tenant, key)? {
+        return Ok(Some(id));
+    }
+    let found = tx.all(
+        "SELECT p.id FROM person_emails e JOIN people p ON p.tenant = e.tenant AND p.id = e.person_id
+         WHERE e.tenant = $1 AND e.email_key = $2 AND p.deleted_at IS NULL ORDER BY p.id LIMIT 2",
+        &[tenant.into(), key.into()],
+        |row| Ok(PersonId::from(row.text(0)?)),
+    )?;
+    Ok(if found.len() == 1 { found.into_iter().next() } else { None })
+}
+
+fn by_user_name(tx: &mut Tx<'_>, tenant: &TenantId, key: &str) -> Result<Option<PersonId>, Error> {
+    tx.one(
+        "SELECT id FROM people WHERE tenant = $1 AND user_name_key = $2 AND deleted_at IS NULL",
+        &[tenant.into(), key.into()],
+        |row| Ok(row.text(0)?.into()),
+    )
+}
+
 /// A person who is there.
 pub fn get(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<Option<Person>, Error> {
     Ok(get_any(tx, tenant, id)?.filter(|person| person.deleted.is_none()))

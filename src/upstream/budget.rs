@@ -1,6 +1,6 @@
 //! When a call may go out.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -19,14 +19,15 @@ pub trait Budget: Send + Sync {
     /// Waits for a place in `lane`, or says how long it would take when that is after `give_up_at`.
     fn acquire(&self, lane: Lane, give_up_at: Option<Instant>) -> BoxFuture<'_, Result<(), Duration>>;
 
-    /// Takes one of the `per_minute` exchanges and refreshes of tokens, or says how long there is none.
-    fn acquire_auth(&self, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>>;
+    /// Takes one of the `per_minute` calls of a limit beside the budget, such as that of token exchanges or of a usage group of
+    /// RingCentral, or says how long there is none.
+    fn acquire_of(&self, limit: &str, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>>;
+
+    /// Stops the calls of such a limit: when this returns, nobody sends one for this long.
+    fn penalise_of(&self, limit: &str, after: Duration) -> BoxFuture<'_, ()>;
 
     /// RingCX said "too many": when this returns, nobody sends anything for this long.
     fn penalise(&self, after: Duration) -> BoxFuture<'_, ()>;
-
-    /// RingCX said "too many" to an exchange or a refresh of tokens: nobody asks for one for this long.
-    fn penalise_auth(&self, after: Duration) -> BoxFuture<'_, ()>;
 
     /// How long nothing may be sent, as far as this process knows; zero outside a penalty.
     fn penalty_left(&self) -> Duration;
@@ -105,9 +106,15 @@ struct State {
     /// What RingCX named as its limit, and until when that is believed.
     limit: Option<(u32, Instant)>,
     penalty_until: Option<Instant>,
-    auth_penalty_until: Option<Instant>,
-    /// When tokens were exchanged or refreshed within the last minute.
-    auth: VecDeque<Instant>,
+    /// The limits beside the budget, by name.
+    others: BTreeMap<String, Other>,
+}
+
+#[derive(Default)]
+struct Other {
+    /// When its calls of the last minute went out.
+    sent: VecDeque<Instant>,
+    stopped_until: Option<Instant>,
 }
 
 impl State {
@@ -130,8 +137,7 @@ impl LocalBudget {
             filled: Instant::now(),
             limit: None,
             penalty_until: None,
-            auth_penalty_until: None,
-            auth: VecDeque::new(),
+            others: BTreeMap::new(),
         };
         state.calls = state.capacity();
         Self { state: Mutex::new(state), line: Line::default() }
@@ -184,20 +190,21 @@ impl LocalBudget {
         }
     }
 
-    fn take_auth(&self, per_minute: u32) -> Result<(), Duration> {
+    fn take_of(&self, limit: &str, per_minute: u32) -> Result<(), Duration> {
         let (now, minute) = (Instant::now(), Duration::from_mins(1));
         let mut state = self.state();
-        if let Some(until) = state.auth_penalty_until.filter(|until| now < *until) {
+        let other = state.others.entry(limit.to_owned()).or_default();
+        if let Some(until) = other.stopped_until.filter(|until| now < *until) {
             return Err(until - now);
         }
-        while state.auth.front().is_some_and(|at| now.duration_since(*at) >= minute) {
-            state.auth.pop_front();
+        while other.sent.front().is_some_and(|at| now.duration_since(*at) >= minute) {
+            other.sent.pop_front();
         }
-        if state.auth.len() >= usize::try_from(per_minute).unwrap_or(usize::MAX) {
-            let oldest = state.auth.front().copied().unwrap_or(now);
+        if other.sent.len() >= usize::try_from(per_minute).unwrap_or(usize::MAX) {
+            let oldest = other.sent.front().copied().unwrap_or(now);
             return Err(minute.saturating_sub(now.duration_since(oldest)));
         }
-        state.auth.push_back(now);
+        other.sent.push_back(now);
         Ok(())
     }
 }
@@ -207,21 +214,22 @@ impl Budget for LocalBudget {
         Box::pin(self.wait(lane, give_up_at))
     }
 
-    fn acquire_auth(&self, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {
-        Box::pin(std::future::ready(self.take_auth(per_minute)))
+    fn acquire_of(&self, limit: &str, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {
+        Box::pin(std::future::ready(self.take_of(limit, per_minute)))
+    }
+
+    fn penalise_of(&self, limit: &str, after: Duration) -> BoxFuture<'_, ()> {
+        let until = Instant::now() + after;
+        let mut state = self.state();
+        let other = state.others.entry(limit.to_owned()).or_default();
+        other.stopped_until = other.stopped_until.max(Some(until));
+        Box::pin(std::future::ready(()))
     }
 
     fn penalise(&self, after: Duration) -> BoxFuture<'_, ()> {
         let until = Instant::now() + after;
         let mut state = self.state();
         state.penalty_until = state.penalty_until.max(Some(until));
-        Box::pin(std::future::ready(()))
-    }
-
-    fn penalise_auth(&self, after: Duration) -> BoxFuture<'_, ()> {
-        let until = Instant::now() + after;
-        let mut state = self.state();
-        state.auth_penalty_until = state.auth_penalty_until.max(Some(until));
         Box::pin(std::future::ready(()))
     }
 
@@ -303,11 +311,11 @@ mod tests {
     async fn a_minute_sees_no_more_exchanges_than_allowed() {
         let budget = LocalBudget::new(60);
         for _ in 0..5 {
-            budget.acquire_auth(5).await.unwrap();
+            budget.acquire_of("auth", 5).await.unwrap();
         }
-        assert_eq!(budget.acquire_auth(5).await, Err(Duration::from_mins(1)));
+        assert_eq!(budget.acquire_of("auth", 5).await, Err(Duration::from_mins(1)));
         tokio::time::advance(Duration::from_mins(1)).await;
-        budget.acquire_auth(5).await.unwrap();
+        budget.acquire_of("auth", 5).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -324,11 +332,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_penalty_of_exchanges_stops_exchanges_alone() {
         let budget = LocalBudget::new(60);
-        budget.penalise_auth(Duration::from_secs(90)).await;
-        assert_eq!(budget.acquire_auth(5).await, Err(Duration::from_secs(90)));
+        budget.penalise_of("auth", Duration::from_secs(90)).await;
+        assert_eq!(budget.acquire_of("auth", 5).await, Err(Duration::from_secs(90)));
         assert_eq!(budget.penalty_left(), Duration::ZERO);
         budget.acquire(Lane::Update, Some(Instant::now())).await.unwrap();
         tokio::time::advance(Duration::from_secs(90)).await;
-        budget.acquire_auth(5).await.unwrap();
+        budget.acquire_of("auth", 5).await.unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //! Objects keep every field that RingCX sent, because an update sends the whole object back. None of them prints what it
 //! holds: names, addresses and passwords are in there.
 
+mod extension;
 mod lookups;
 
 use std::collections::BTreeSet;
@@ -11,12 +12,13 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+pub use extension::{Extension, RcAccess};
 pub use lookups::{DialGroup, Queue};
 
 macro_rules! numeric_id {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub i64);
 
@@ -163,37 +165,6 @@ pub struct RightsDoc {
     pub is_master: bool,
     /// What it permits, one text for each: `ACCOUNT READ`, `AGENT UPDATE` (a product), `GATE 12 READ` (a resource).
     pub permissions: BTreeSet<String>,
-}
-
-/// A RingCentral extension.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Extension {
-    /// Its id.
-    pub id: RcUserId,
-    /// The person's name.
-    pub name: Option<String>,
-    /// The person's e-mail address.
-    pub email: Option<String>,
-    /// Its number.
-    pub number: Option<String>,
-    /// `Enabled`, `Disabled`, `NotActivated` and so on.
-    pub status: Option<String>,
-    /// `User`, `Department` and so on.
-    pub kind: Option<String>,
-}
-
-impl Extension {
-    /// Whether it belongs to a person who can use it.
-    pub fn is_user(&self) -> bool {
-        let usable = !matches!(self.status.as_deref(), Some("Disabled" | "Unassigned"));
-        usable && self.kind.as_deref().is_none_or(|kind| kind == "User" || kind == "DigitalUser")
-    }
-}
-
-impl fmt::Debug for Extension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Extension").field("id", &self.id).finish_non_exhaustive()
-    }
 }
 
 /// Who the bridge is in RingCX.

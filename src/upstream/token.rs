@@ -142,7 +142,9 @@ impl Tokens {
         wire: &Wire,
     ) -> Result<(SecretString, &PlatformSettings), Error> {
         let Credential::Jwt(platform) = &self.credential else {
-            return Err(Error::Forbidden("there are no RingCentral credentials".to_owned()));
+            return Err(Error::Forbidden(
+                "this tenant has no RingCentral credential; add its section ringcentral, or set extension_source".to_owned(),
+            ));
         };
         let mut held = self.held.lock().await;
         let token = self.platform(&mut held, platform, wire).await?;
@@ -208,7 +210,7 @@ impl Tokens {
         };
         if let Err(Error::Limited { after }) = &answer {
             // Whoever needs a token next must not ask within the penalty.
-            self.budget.penalise_auth(*after).await;
+            self.budget.penalise_of("auth", *after).await;
         }
         answer
     }
@@ -251,7 +253,7 @@ impl Tokens {
 
     /// Counts an exchange or a refresh, over all replicas; beyond what RingCX allows, says how long to wait.
     async fn count(&self) -> Result<(), Error> {
-        self.budget.acquire_auth(self.per_minute).await.map_err(|after| Error::Limited { after })
+        self.budget.acquire_of("auth", self.per_minute).await.map_err(|after| Error::Limited { after })
     }
 }
 

@@ -15,7 +15,7 @@ use super::error::{Error, PENALTY, Raw, meaning, text_meaning};
 use super::gate::Gate;
 use super::metrics;
 use super::model::Lane;
-use super::platform::usage::{Group, Usage};
+use super::platform::usage::{Group, Said, Usage};
 use super::settings::{PlatformSettings, RingCxSettings, identity};
 use super::token::{Credential, Proof, SharedTokens, Tokens};
 use crate::clock::Clock;
@@ -92,8 +92,9 @@ impl Transport {
             }
         };
         let base = Url::parse(&ringcx.base_url).map_err(|error| format!("ringcx.base_url: {error}"))?;
-        let wire = Wire::new(ringcx.request_timeout.as_duration(), clock.clone())
-            .map_err(|error| format!("TLS: {error}"))?;
+        let usage = Usage::new(Arc::clone(&budget), ringcx.auth_per_minute);
+        let wire = Wire::new(ringcx.request_timeout.as_duration(), usage, clock.clone());
+        let wire = wire.map_err(|error| format!("TLS: {error}"))?;
         let tokens = Tokens::new(ringcx, credential, Arc::clone(&budget), clock);
         Ok(Self {
             wire,
@@ -234,9 +235,9 @@ impl Transport {
             request = request.json(body);
         }
         crate::fuse::point();
-        let (answer, limit) = self.wire.exchange(call.operation, request, call.answer).await;
+        let (answer, said) = self.wire.exchange(call.operation, request, call.answer).await;
         crate::fuse::point();
-        if let Some(limit) = limit {
+        if let Some(limit) = said.per_minute {
             self.budget.learn(limit);
         }
         answer
@@ -287,7 +288,7 @@ pub(super) struct Basic<'a> {
 }
 
 impl Wire {
-    fn new(timeout: Duration, clock: Clock) -> reqwest::Result<Self> {
+    fn new(timeout: Duration, usage: Usage, clock: Clock) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("ringcx-scim/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5).min(timeout))
@@ -297,7 +298,7 @@ impl Wire {
             .build()?;
         let ahead = AtomicI64::new(UNTOLD);
         let (made, untold) = (Mutex::default(), AtomicU32::new(0));
-        Ok(Self { client, usage: Usage::default(), made, untold, clock, ahead })
+        Ok(Self { client, usage, made, untold, clock, ahead })
     }
 
     /// Posts a form; nothing in it reaches a log.
@@ -340,43 +341,41 @@ impl Wire {
         operation: &'static str,
         request: RequestBuilder,
     ) -> Result<Value, Error> {
-        self.usage.admit(group).await.map_err(|after| Error::Limited { after })?;
-        let (answer, limit) = self.exchange(operation, request, Answer::OfRead).await;
-        if let Some(limit) = limit {
-            self.usage.learn(group, limit);
-        }
+        self.usage.admit(operation, group).await.map_err(|after| Error::Limited { after })?;
+        let (answer, said) = self.exchange(operation, request, Answer::OfRead).await;
+        self.usage.learn(operation, group, &said);
         if let Err(Error::Limited { after }) = &answer {
-            self.usage.stop(group, *after);
+            self.usage.stop(operation, group, *after).await;
         }
         answer
     }
 
-    /// One exchange: what the answer means, and how many calls a minute it says are allowed.
+    /// One exchange: what the answer means, and what it says of limits.
     async fn exchange(
         &self,
         operation: &'static str,
         request: RequestBuilder,
         due: Answer,
-    ) -> (Result<Value, Error>, Option<u32>) {
+    ) -> (Result<Value, Error>, Said) {
         *self.made.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
         let begun = Instant::now();
         let accept = if due == Answer::Text { "text/plain, application/json" } else { "application/json" };
-        let (answer, limit) = match self.read(request.header("Accept", accept), due).await {
-            Ok((answer, limit)) => (answer, limit),
-            Err(error) => (Err(error), None),
+        let (answer, said) = match self.read(request.header("Accept", accept), due).await {
+            Ok((answer, said)) => (answer, said),
+            Err(error) => (Err(error), Said::default()),
         };
         let outcome = answer.as_ref().map_or_else(Error::kind, |_| "ok");
         let took = begun.elapsed();
         metrics::call(operation, outcome, took);
         tracing::debug!(operation, outcome, duration_ms = took.as_millis(), "upstream call");
-        (answer, limit)
+        (answer, said)
     }
 
     async fn read(
         &self,
         request: RequestBuilder,
         due: Answer,
-    ) -> Result<(Result<Value, Error>, Option<u32>), Error> {
+    ) -> Result<(Result<Value, Error>, Said), Error> {
         #[expect(clippy::disallowed_methods, reason = "this is the place that sends")]
         let sent = request.send().await;
         let response = sent.map_err(|error| lost(&error, due.of_change()))?;
@@ -391,7 +390,10 @@ impl Wire {
             self.ahead.store(ahead, Ordering::Relaxed);
         }
         let window = number("x-rate-limit-window").map(Duration::from_secs);
-        let limit = per_minute(number("x-rate-limit-limit"), window);
+        let said = Said {
+            group: header("x-rate-limit-group").filter(|name| !name.trim().is_empty()),
+            per_minute: per_minute(number("x-rate-limit-limit"), window),
+        };
         let told = header("retry-after").and_then(|text| pause(&text, date.as_deref())).or(window);
         let status = response.status().as_u16();
         let retry_after = (status == 429).then(|| bounded(told.unwrap_or_else(|| self.longer())));
@@ -401,7 +403,7 @@ impl Wire {
         let body = response.bytes().await.map_err(|error| lost(&error, due.of_change()))?;
         let raw = Raw { status, content_type: &content_type, retry_after, body: &body };
         let answer = if due == Answer::Text { text_meaning(&raw) } else { meaning(&raw, due.of_change()) };
-        Ok((answer, limit))
+        Ok((answer, said))
     }
 
     /// How long to stop after a 429 that names no time: 30 s, doubled with each in a row, at most 4 minutes.

@@ -1,5 +1,7 @@
 //! What happens in RingCX behind the bridge's back: found by lists and by the audit log, and dealt with by policy.
 
+use std::time::Duration;
+
 use ringcx_scim::clock::Clock;
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::reconcile::Drift;
@@ -229,4 +231,26 @@ async fn a_right_that_was_missing_is_asked_for_again_after_a_day() {
     let text = yesterday.as_millisecond().to_string();
     bridge.store.write(move |tx| facts::set(tx, &tenant(), "wfo_asked_at", &text, yesterday)).await.unwrap();
     assert!(bridge.reconciler.look(&tenant(), None).await.unwrap().integration);
+}
+
+/// A list that is read while nobody knows yet what a create has made must not make a stranger of the agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_read_meanwhile_hides_no_agent_whose_creation_was_not_answered() {
+    for profile in PROFILES {
+        let settle = Duration::from_secs(2);
+        let bridge = TestBridge::start(Setup { profile, settle, ..Setup::default() }).await;
+        bridge.ringcx.fault(Fault::once("createAgent", FaultKind::DropAfter));
+        let unread = Fault::once("listAgents", FaultKind::Status(500, String::new()));
+        bridge.ringcx.fault(Fault { times: 100, ..unread });
+        let jo =
+            json!({"userName": "jo@example.com", "emails": [{"value": "jo@example.com", "type": "work"}]});
+        assert_eq!(bridge.send("POST", "/Users", Some(&jo)).await.status, 503);
+        assert_eq!(bridge.ringcx.count("createAgent"), 1, "made, and nobody knows it");
+        bridge.ringcx.clear_faults();
+        bridge.reconciler.look(&tenant(), None).await.unwrap();
+        let again = bridge.send("POST", "/Users", Some(&jo)).await;
+        assert_eq!(again.status, 201, "{}", again.text);
+        let made = bridge.ringcx.agents().iter().filter(|it| it["email"] == "jo@example.com").count();
+        assert_eq!((made, bridge.ringcx.count("createAgent")), (1, 1), "{profile:?}");
+    }
 }

@@ -44,6 +44,7 @@ mod mistakes;
 mod no_path;
 mod oauth;
 mod off_and_on;
+mod office;
 mod pause;
 mod people;
 mod power;

@@ -211,7 +211,7 @@ impl Budget for Noted {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn acquire_auth(&self, _: u32) -> BoxFuture<'_, Result<(), Duration>> {
+    fn acquire_of(&self, _: &str, _: u32) -> BoxFuture<'_, Result<(), Duration>> {
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -220,7 +220,7 @@ impl Budget for Noted {
         Box::pin(std::future::ready(()))
     }
 
-    fn penalise_auth(&self, _: Duration) -> BoxFuture<'_, ()> {
+    fn penalise_of(&self, _: &str, _: Duration) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::faults::{Chaos, Fault};
+use crate::knobs::Knobs;
 use crate::world::{Group, World};
 
 /// One call that the simulator saw.
@@ -120,6 +121,39 @@ impl Control {
     pub fn add_group(&self, id: i64, name: &str) {
         let group = crate::world::Group { name: name.to_owned(), is_default: false };
         self.world().groups.insert(id, group);
+    }
+
+    /// Adds a RingCentral extension; it shows in the list after the knob `extension_delay_s`.
+    ///
+    /// # Errors
+    /// When another one has the e-mail address as its login name: only then addresses are unique.
+    pub fn add_extension(&self, fields: Value) -> Result<(), String> {
+        let mut world = self.world();
+        let new = crate::seed::usual_extension(fields, 101 + world.extensions.len());
+        let is_login = |it: &Value| it.pointer("/contact/emailAsLoginName") == Some(&Value::Bool(true));
+        let email = |it: &Value| {
+            let email = it.pointer("/contact/email").and_then(Value::as_str);
+            email.unwrap_or_default().to_ascii_lowercase()
+        };
+        if world.extensions.iter().any(|(_, it)| is_login(it) && is_login(&new) && email(it) == email(&new)) {
+            return Err("is the login name of another extension".to_owned());
+        }
+        let delay = i64::try_from(Knobs::number(&world.knobs.extension_delay_s)).unwrap_or_default();
+        let from = world.now() + delay * 1000;
+        world.extensions.push((from, new));
+        Ok(())
+    }
+
+    /// Changes a RingCentral extension by hand.
+    pub fn edit_extension(&self, id: i64, edit: impl FnOnce(&mut Value)) {
+        if let Some((_, extension)) = self
+            .world()
+            .extensions
+            .iter_mut()
+            .find(|(_, it)| it.get("id").and_then(Value::as_i64) == Some(id))
+        {
+            edit(extension);
+        }
     }
 
     /// Moves an agent to another group by hand.

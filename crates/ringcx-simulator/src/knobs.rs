@@ -169,6 +169,34 @@ knobs! {
     rc_extensions: "array", "404", "404", ["array", "records", "404"];
     /// Whether the rank of an agent is checked.
     rank_check: "on", "on", "off", ["on", "off"];
+    /// Calls of RingCentral's usage group Light in a window.
+    light_limit: "50", "50", "50", [];
+    /// Calls of the group Medium.
+    medium_limit: "40", "40", "40", [];
+    /// Calls of the group Heavy.
+    heavy_limit: "10", "10", "10", [];
+    /// Seconds of their window.
+    platform_window_s: "60", "60", "60", [];
+    /// Seconds that a group is closed after its limit; each call meanwhile begins them again.
+    platform_penalty_s: "60", "60", "60", [];
+    /// Whether RingCentral's 429 says how long.
+    retry_after: "on", "off", "on", ["on", "off"];
+    /// The usage group of the list of extensions.
+    extension_list_group: "medium", "medium", "medium", ["light", "medium", "heavy"];
+    /// The most extensions that a page shows, whatever is asked.
+    extension_page_max: "1000", "100", "1000", [];
+    /// Whether pages say how many there are in all.
+    extension_totals: "yes", "no", "yes", ["yes", "no"];
+    /// Whether pages say where the others are.
+    extension_navigation: "yes", "yes", "yes", ["yes", "no"];
+    /// Seconds until a new extension shows in the list.
+    extension_delay_s: "0", "0", "0", [];
+    /// Seconds that a RingCentral token lives.
+    expires_in: "3600", "7200", "3600", [];
+    /// Whether only extensions that are enabled can be tied to agents.
+    link_requires_enabled: "no", "yes", "no", ["yes", "no"];
+    /// Whether an extension can be tied to one agent only.
+    rc_user_unique: "account", "account", "account", ["account", "none"];
     /// Whether agents must be tied to extensions.
     rc_link: "optional", "optional", "optional", ["optional", "required", "disabled"];
     /// What writes to fields that RingCentral maintains do.

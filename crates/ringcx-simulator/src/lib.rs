@@ -6,7 +6,7 @@
 //!
 //! [`Simulator::start`] serves; [`Control`] looks inside and makes trouble. The same control is there over HTTP for other
 //! processes, without a credential: `GET /simulator/state`, `GET /simulator/calls`, `POST /simulator/faults`,
-//! `POST /simulator/knobs`, `POST /simulator/clock`.
+//! `POST /simulator/knobs`, `POST /simulator/clock`, `POST /simulator/extensions`.
 //!
 //! | Knob | `friendly` | `hostile` | `spec` |
 //! | --- | --- | --- | --- |

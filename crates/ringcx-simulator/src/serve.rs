@@ -112,16 +112,51 @@ async fn serve(world: &Shared, found: Found, mut req: Req, path: &str, query: &s
     respond(&answer)
 }
 
-/// Limits, credentials, permissions, faults, then the work itself. True: the connection is to break.
+/// Limits, then the call. True: the connection is to break.
 fn carry_out(
     world: &mut World,
     route: &routes::Route,
     req: &Req,
     fault: Option<&FaultKind>,
 ) -> (Answer, bool) {
+    if let Some(group) = usage_group(world, route) {
+        let now = world.now();
+        let refused = world.usage.admit(group, now, &world.knobs);
+        let (mut answer, dropped) = match refused {
+            Some(refused) => (refused, false),
+            None => serve_call(world, route, req, fault),
+        };
+        answer.headers.extend(world.usage.headers(group, &world.knobs));
+        return (answer, dropped);
+    }
     if let Some(refused) = limited(world, route.family) {
         return (refused, false);
     }
+    serve_call(world, route, req, fault)
+}
+
+/// The usage group of a call of the RingCentral platform.
+fn usage_group(world: &World, route: &routes::Route) -> Option<&'static str> {
+    let list = match world.knobs.extension_list_group.as_str() {
+        "light" => "light",
+        "heavy" => "heavy",
+        _ => "medium",
+    };
+    match route.operation {
+        "getToken" | "revokeToken" => Some("auth"),
+        "listExtensions" => Some(list),
+        _ if route.family == Family::Platform => Some("light"),
+        _ => None,
+    }
+}
+
+/// Credentials, permissions, faults, then the work itself. True: the connection is to break.
+fn serve_call(
+    world: &mut World,
+    route: &routes::Route,
+    req: &Req,
+    fault: Option<&FaultKind>,
+) -> (Answer, bool) {
     match fault {
         Some(FaultKind::Status(status, body)) => return (Answer::text(*status, body), false),
         Some(FaultKind::TooManyRequests { retry_after }) => {
@@ -243,6 +278,10 @@ fn control(world: &Shared, method: &str, path: &str, bytes: &[u8]) -> Answer {
             }
             Answer::empty(204)
         }
+        ("POST", "extensions") => match control.add_extension(body) {
+            Ok(()) => Answer::empty(204),
+            Err(why) => Answer::invalid("contact.email", &why),
+        },
         ("POST", "clock") => {
             let seconds = body.get("advance_s").and_then(Value::as_u64).unwrap_or_default();
             control.advance(std::time::Duration::from_secs(seconds));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::control::Call;
 use crate::faults::{Chaos, Fault};
 use crate::knobs::Knobs;
-use crate::limits::Window;
+use crate::limits::{Groups, Window};
 use crate::seed::Seed;
 
 /// Collections of an agent that live beside it: a GET may show them as `null` although there is something in them.
@@ -201,6 +201,9 @@ pub(crate) struct World {
     pub(crate) api_tokens: BTreeSet<String>,
     pub(crate) admin_window: Window,
     pub(crate) auth_window: Window,
+    pub(crate) usage: Groups,
+    /// RingCentral extensions, with the time from which the list shows them.
+    pub(crate) extensions: Vec<(i64, Value)>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) chaos: Chaos,
     pub(crate) forbidden: BTreeSet<String>,
@@ -239,6 +242,8 @@ impl World {
             api_tokens: BTreeSet::from([seed.api_token.clone()]),
             admin_window: Window::default(),
             auth_window: Window::default(),
+            usage: Groups::default(),
+            extensions: seed.extensions.iter().map(|it| (0, it.clone())).collect(),
             faults: Vec::new(),
             chaos: Chaos::default(),
             forbidden: BTreeSet::new(),

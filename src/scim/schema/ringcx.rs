@@ -42,6 +42,10 @@ pub(super) static SCHEMA: Schema = Schema {
         Attribute::text("rcExtensionId", "Id of the RingCentral extension")
             .exact()
             .must_be(Constraint::Digits),
+        Attribute::boolean("syncWithOffice", "Whether RingCentral maintains the agent from its link on"),
+        Attribute::text("rcLinkState", "Whether the agent is tied to a RingCentral extension, or why not")
+            .canonical(&["linked", "not_found", "ambiguous", "unusable", "unreadable"])
+            .read_only(),
         Attribute::text("ringcxUsername", "What the agent types at login").read_only(),
         Attribute::text("agentId", "Id of the agent in RingCX").exact().read_only(),
         Attribute::text("adminUserId", "Id of the administrator in RingCX").exact().read_only(),

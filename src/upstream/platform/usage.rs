@@ -1,13 +1,21 @@
 //! The usage groups of the RingCentral platform: each has a limit of its own, and one that is used up stops only itself.
+//!
+//! The documented limits are a beginning: the platform says on each answer to which group a call belongs and how many calls
+//! a minute the group takes, and an app may have more or fewer than usual. What was sent and what is stopped is counted in
+//! the budget, so that all replicas and commands with one credential know it.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::upstream::budget::Budget;
 
-/// The groups of the operations that are used here, as RingCentral documents them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The longest that a call waits for its place by itself: reading a long list goes on at the pace of the group, and a penalty
+/// is told to the caller.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The documented group of an operation, which the platform's own word replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::upstream) enum Group {
     /// Signing in: 5 a minute.
     Auth,
@@ -16,90 +24,137 @@ pub(in crate::upstream) enum Group {
 }
 
 impl Group {
-    const fn usual(self) -> u32 {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Auth => 5,
-            Self::Medium => 40,
+            Self::Auth => "auth",
+            Self::Medium => "medium",
         }
     }
 }
 
-/// What was sent lately, by group.
-#[derive(Default)]
-pub(in crate::upstream) struct Usage(Mutex<BTreeMap<Group, Used>>);
-
-#[derive(Default)]
-struct Used {
-    limit: Option<u32>,
-    stopped_until: Option<Instant>,
-    sent: VecDeque<Instant>,
+/// The limit of a group by its name, in calls a minute, as RingCentral documents it; an unknown group counts as the slowest.
+fn usual(name: &str) -> u32 {
+    match name {
+        "light" => 50,
+        "medium" => 40,
+        _ => 10,
+    }
 }
 
-const MINUTE: Duration = Duration::from_mins(1);
+/// What the platform said on an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::upstream) struct Said {
+    /// The group of the call.
+    pub(in crate::upstream) group: Option<String>,
+    /// How many calls a minute it takes.
+    pub(in crate::upstream) per_minute: Option<u32>,
+}
+
+/// The groups as they are known, and the budget in which their calls are counted.
+pub(in crate::upstream) struct Usage {
+    budget: Arc<dyn Budget>,
+    auth_per_minute: u32,
+    learned: Mutex<Learned>,
+}
+
+#[derive(Default)]
+struct Learned {
+    groups: BTreeMap<&'static str, String>,
+    limits: BTreeMap<String, u32>,
+}
 
 impl Usage {
-    /// Takes a call of the group, or says how long there is none.
-    pub(in crate::upstream) async fn admit(&self, group: Group) -> Result<(), Duration> {
-        // Reading a long list waits out a full window by itself; a penalty is told to the caller.
-        match self.take(group) {
-            Err((wait, false)) if group == Group::Medium => {
+    /// Nothing is known yet; signing in may happen `auth_per_minute` times a minute.
+    pub(in crate::upstream) fn new(budget: Arc<dyn Budget>, auth_per_minute: u32) -> Self {
+        Self { budget, auth_per_minute, learned: Mutex::default() }
+    }
+
+    /// Takes a call, or says how long there is none.
+    pub(in crate::upstream) async fn admit(&self, operation: &str, group: Group) -> Result<(), Duration> {
+        let (name, limit) = self.limit(operation, group);
+        match self.budget.acquire_of(&name, limit).await {
+            Err(wait) if wait <= PATIENCE => {
                 tokio::time::sleep(wait).await;
-                self.take(group).map_err(|(wait, _)| wait)
+                self.budget.acquire_of(&name, limit).await
             }
-            other => other.map_err(|(wait, _)| wait),
+            other => other,
         }
     }
 
-    fn take(&self, group: Group) -> Result<(), (Duration, bool)> {
-        let now = Instant::now();
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = groups.entry(group).or_default();
-        if let Some(until) = used.stopped_until.filter(|until| now < *until) {
-            return Err((until - now, true));
+    /// Believes the platform: the group of an operation, and the group's limit.
+    pub(in crate::upstream) fn learn(&self, operation: &'static str, group: Group, said: &Said) {
+        let mut learned = self.learned();
+        if let Some(name) = &said.group {
+            learned.groups.insert(operation, name.to_ascii_lowercase());
         }
-        while used.sent.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
-            used.sent.pop_front();
+        if let Some(limit) = said.per_minute {
+            let name = learned.groups.get(operation).map_or(group.name(), String::as_str).to_owned();
+            learned.limits.insert(name, limit);
         }
-        let limit = usize::try_from(used.limit.unwrap_or(group.usual())).unwrap_or(usize::MAX);
-        if let (true, Some(oldest)) = (used.sent.len() >= limit, used.sent.front()) {
-            return Err((MINUTE.saturating_sub(now.duration_since(*oldest)), false));
-        }
-        used.sent.push_back(now);
-        Ok(())
     }
 
-    /// The platform's own word on the limit, in calls a minute: an app may have more or fewer than usual.
-    pub(in crate::upstream) fn learn(&self, group: Group, limit: u32) {
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.entry(group).or_default().limit = Some(limit);
+    /// Nothing of the operation's group is sent for this long: each call in a penalty would begin it again.
+    pub(in crate::upstream) async fn stop(&self, operation: &str, group: Group, after: Duration) {
+        let (name, _) = self.limit(operation, group);
+        self.budget.penalise_of(&name, after).await;
     }
 
-    /// Nothing of the group is sent for this long: each call in a penalty would begin it again.
-    pub(in crate::upstream) fn stop(&self, group: Group, after: Duration) {
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.entry(group).or_default().stopped_until = Some(Instant::now() + after);
+    /// The name under which a call is counted, and how many of its kind a minute takes.
+    fn limit(&self, operation: &str, group: Group) -> (String, u32) {
+        let learned = self.learned();
+        let name = learned.groups.get(operation).map_or(group.name(), String::as_str);
+        let usual = if group == Group::Auth { self.auth_per_minute } else { usual(name) };
+        (format!("platform-{name}"), learned.limits.get(name).copied().unwrap_or(usual))
+    }
+
+    fn learned(&self) -> std::sync::MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::LocalBudget;
+
+    const LIST: &str = "listExtensions";
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn usage() -> Usage {
+        Usage::new(Arc::new(LocalBudget::new(100)), 5)
+    }
+
+    fn said(group: &str, per_minute: u32) -> Said {
+        Said { group: Some(group.to_owned()), per_minute: Some(per_minute) }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn each_group_has_its_own_limit_and_penalty() {
-        let usage = Usage::default();
+        let usage = usage();
         for _ in 0..5 {
-            usage.admit(Group::Auth).await.unwrap();
+            usage.admit("getToken", Group::Auth).await.unwrap();
         }
-        assert_eq!(usage.admit(Group::Auth).await, Err(MINUTE));
-        usage.admit(Group::Medium).await.unwrap();
-        usage.stop(Group::Medium, Duration::from_secs(7));
-        assert_eq!(usage.admit(Group::Medium).await, Err(Duration::from_secs(7)));
+        assert_eq!(usage.admit("getToken", Group::Auth).await, Err(MINUTE));
+        usage.admit(LIST, Group::Medium).await.unwrap();
+        usage.stop(LIST, Group::Medium, Duration::from_secs(7)).await;
+        assert_eq!(usage.admit(LIST, Group::Medium).await, Err(Duration::from_secs(7)));
         tokio::time::advance(MINUTE).await;
-        usage.admit(Group::Medium).await.unwrap();
-        usage.learn(Group::Auth, 6);
-        for _ in 0..6 {
-            usage.admit(Group::Auth).await.unwrap();
+        usage.admit(LIST, Group::Medium).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_platforms_word_on_group_and_limit_is_believed() {
+        let usage = usage();
+        usage.learn(LIST, Group::Medium, &said("Heavy", 2));
+        for _ in 0..2 {
+            usage.admit(LIST, Group::Medium).await.unwrap();
         }
+        assert_eq!(usage.admit(LIST, Group::Medium).await, Err(MINUTE));
+        // Another operation of the group shares its limit; one of another group does not.
+        usage.learn("other", Group::Medium, &Said { group: Some("heavy".to_owned()), per_minute: None });
+        assert_eq!(usage.admit("other", Group::Medium).await, Err(MINUTE));
+        usage.admit("third", Group::Medium).await.unwrap();
+        usage.learn(LIST, Group::Medium, &said("heavy", 3));
+        usage.admit(LIST, Group::Medium).await.unwrap();
     }
 }

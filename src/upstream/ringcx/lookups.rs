@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Calls, objects};
 use crate::upstream::error::Error;
-use crate::upstream::model::{AuxState, DialGroup, Extension, Queue, id_of};
+use crate::upstream::model::{AuxState, DialGroup, Extension, Queue, RcAccess, id_of};
 use crate::upstream::platform::extensions;
 use crate::upstream::settings::ExtensionSource;
 
@@ -64,6 +64,16 @@ impl Calls {
         Ok(queues)
     }
 
+    /// Whether this account's agents may or must be tied to RingCentral extensions; nothing where RingCX does not say. The answer
+    /// has secrets in it, so only this word is looked at.
+    pub async fn rc_access(&self) -> Result<Option<RcAccess>, Error> {
+        let answer = self.admin_call("listAccounts", Method::GET, &["accounts"], &[], None).await?;
+        let own = id_of(&Value::String(self.ringcx.account_id.to_string()));
+        let account = objects(answer)?.into_iter().find(|it| it.get("accountId").and_then(id_of) == own);
+        let word = account.as_ref().and_then(|account| account.get("rcAccountAccess")?.as_str());
+        Ok(word.and_then(RcAccess::parse))
+    }
+
     /// The extensions, from wherever this tenant has them.
     pub async fn extensions(&self) -> Result<Vec<Extension>, Error> {
         match self.ringcx.extension_source {
@@ -74,7 +84,11 @@ impl Calls {
             }
             ExtensionSource::Ringcx => {
                 let path = ["ringcentral", "extensions"];
-                let answer = self.account_call("listRcExtensions", Method::GET, &path, &[], None).await?;
+                let answer = self.account_call("listRcExtensions", Method::GET, &path, &[], None).await;
+                let answer = match answer {
+                    Err(Error::NotFound) => return Err(no_list()),
+                    other => other?,
+                };
                 // A list, or an object with the list in `records`.
                 let list = answer.get("records").cloned().unwrap_or(answer);
                 Ok(objects(list)?
@@ -88,4 +102,13 @@ impl Calls {
 
 fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
     object.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A 404 on the list as a whole: it says nothing about any extension.
+fn no_list() -> Error {
+    Error::Forbidden(
+        "this RingCX does not offer its list of extensions; give the tenant a section ringcentral, with which the list of the \
+         RingCentral platform is read"
+            .to_owned(),
+    )
 }

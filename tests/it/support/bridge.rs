@@ -334,6 +334,7 @@ fn times(setup: &Setup) -> Times {
         regroup: Duration::ZERO,
         feed_lag: Duration::ZERO,
         drain: Duration::from_millis(200),
+        extensions_live: Duration::ZERO,
         ..Times::default()
     }
 }

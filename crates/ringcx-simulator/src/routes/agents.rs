@@ -151,10 +151,8 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     if let Some(refused) = check(world, body).or_else(|| conflict(world, username, -1)) {
         return refused;
     }
-    let same_link =
-        |agent: &Agent| linked && agent.fields.get("rcUserId") == body.get("rcUserId") && !agent.deleted;
-    if world.agents.values().any(same_link) {
-        return Answer::error(409, "The RingCentral user is linked already", "");
+    if let Some(refused) = link_refused(world, body, -1) {
+        return refused;
     }
     let (username, password) = (username.to_owned(), text("password").map(str::to_owned));
     let id = world.fresh_id();
@@ -176,6 +174,27 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
         shown.remove("email");
     }
     Answer::json(201, &shown)
+}
+
+/// Whether the RingCentral extension in a body cannot be tied to the agent `own`.
+fn link_refused(world: &World, body: &Map<String, Value>, own: i64) -> Option<Answer> {
+    let id = number(body.get("rcUserId").filter(|id| !id.is_null())?)?;
+    let tied = |agent: &Agent| agent.fields.get("rcUserId").and_then(number) == Some(id) && !agent.deleted;
+    if world.agents.get(&own).is_some_and(tied) {
+        return None;
+    }
+    if world.knobs.rc_link == "disabled" {
+        return Some(Answer::invalid("rcUserId", "the account is not linked to RingCentral"));
+    }
+    if world.knobs.rc_user_unique == "account" && world.agents.values().any(tied) {
+        return Some(Answer::error(409, "The RingCentral user is linked already", ""));
+    }
+    let off = |(_, it): &(i64, Value)| {
+        let enabled = it.get("status").and_then(Value::as_str) == Some("Enabled");
+        it.get("id").and_then(number) == Some(id) && !enabled
+    };
+    (world.knobs.link_requires_enabled == "yes" && world.extensions.iter().any(off))
+        .then(|| Answer::invalid("rcUserId", "the RingCentral user is not enabled"))
 }
 
 /// Values that RingCX checks on create and update alike.
@@ -321,6 +340,9 @@ fn put(
     moved: Option<i64>,
 ) -> Result<Agent, Answer> {
     if let Some(refused) = check(world, body) {
+        return Err(refused);
+    }
+    if let Some(refused) = link_refused(world, body, id) {
         return Err(refused);
     }
     let managed = old.fields.get("userManagedByRC") == Some(&json!(true));

@@ -7,9 +7,6 @@ use crate::answer::Answer;
 use crate::knobs::Knobs;
 use crate::world::{Token, World};
 
-/// Seconds that a platform token lives.
-const PLATFORM_TTL: i64 = 3600;
-
 pub(crate) fn platform_token(world: &mut World, req: &Req) -> Answer {
     let (id, secret) = &world.seed.client;
     let expected = format!("Basic {}", base64(format!("{id}:{secret}").as_bytes(), false));
@@ -22,11 +19,12 @@ pub(crate) fn platform_token(world: &mut World, req: &Req) -> Answer {
     if req.form("assertion") != Some(world.seed.jwt.as_str()) {
         return oauth_error(400, "invalid_grant", "OAU-210", "Token expired");
     }
-    let ends = world.now() + PLATFORM_TTL * 1000;
+    let ttl = i64::try_from(Knobs::number(&world.knobs.expires_in)).unwrap_or(3600);
+    let ends = world.now() + ttl * 1000;
     let token = format!("rc-{}", world.fresh_id());
     world.platform.push(Token { token: token.clone(), ends });
     Answer::ok(&json!({
-        "access_token": token, "token_type": "bearer", "expires_in": PLATFORM_TTL, "scope": "ReadAccounts",
+        "access_token": token, "token_type": "bearer", "expires_in": ttl, "scope": "ReadAccounts",
         "owner_id": "100", "endpoint_id": "simulated",
     }))
 }

@@ -12,33 +12,85 @@ pub(crate) fn rc_account(_: &mut World, _: &Req) -> Answer {
     Answer::ok(&json!({"id": "400100200", "status": "Confirmed"}))
 }
 
+/// The list of extensions, by page; the filters that are documented are obeyed.
 pub(crate) fn extensions(world: &mut World, req: &Req) -> Answer {
     let number =
         |name: &str, or: usize| req.query(name).and_then(|text| text.parse().ok()).unwrap_or(or).max(1);
-    let (page, per_page) = (number("page", 1), number("perPage", 100).min(1000));
-    let all = &world.seed.extensions;
+    let most = usize::try_from(Knobs::number(&world.knobs.extension_page_max)).unwrap_or(1000).max(1);
+    let (page, per_page) = (number("page", 1), number("perPage", 100).min(most));
+    let all: Vec<Value> = visible(world).filter(|it| asked_for(it, req)).collect();
+    let pages = all.len().div_ceil(per_page).max(1);
     let records: Vec<&Value> = all.iter().skip((page - 1) * per_page).take(per_page).collect();
-    let mut answer = Answer::ok(&json!({
-        "records": records,
-        "paging": {"page": page, "perPage": per_page, "totalPages": all.len().div_ceil(per_page).max(1), "totalElements": all.len()},
-        "navigation": {},
-    }));
-    answer.headers.push(("x-rate-limit-group", "medium".to_owned()));
-    answer
+    let base = "https://platform.ringcentral.com/restapi/v1.0/account/400100200/extension";
+    let at = |page: usize| json!({"uri": format!("{base}?page={page}&perPage={per_page}")});
+    let mut paging = json!({
+        "page": page, "perPage": per_page, "pageStart": (page - 1) * per_page,
+        "pageEnd": ((page - 1) * per_page + records.len()).saturating_sub(1),
+    });
+    if let (Some(paging), "yes") = (paging.as_object_mut(), world.knobs.extension_totals.as_str()) {
+        paging.insert("totalPages".to_owned(), json!(pages));
+        paging.insert("totalElements".to_owned(), json!(all.len()));
+    }
+    let mut answer = json!({"uri": base, "records": records, "paging": paging});
+    if let (Some(answer), "yes") = (answer.as_object_mut(), world.knobs.extension_navigation.as_str()) {
+        let mut navigation = json!({"firstPage": at(1), "lastPage": at(pages)});
+        if let (Some(navigation), true) = (navigation.as_object_mut(), page < pages) {
+            navigation.insert("nextPage".to_owned(), at(page + 1));
+        }
+        answer.insert("navigation".to_owned(), navigation);
+    }
+    Answer::ok(&answer)
+}
+
+/// The extensions that the list shows by now, with ids in the shape of the knob.
+fn visible(world: &World) -> impl Iterator<Item = Value> {
+    let now = world.now();
+    world.extensions.iter().filter(move |(from, _)| *from <= now).map(|(_, it)| {
+        let mut shown = it.clone();
+        if let (Some(shown), "string") = (shown.as_object_mut(), world.knobs.ids.as_str()) {
+            let id = shown.get("id").map(ToString::to_string).unwrap_or_default();
+            shown.insert("id".to_owned(), json!(id));
+        }
+        shown
+    })
+}
+
+/// Whether an extension passes the filters of the query; e-mail addresses are compared whole and in any case.
+fn asked_for(extension: &Value, req: &Req) -> bool {
+    let has = |name: &str, seen: Option<&Value>| {
+        let mut asked = req
+            .query
+            .iter()
+            .filter(|(key, _)| key == name)
+            .flat_map(|(_, value)| value.split(','))
+            .peekable();
+        let seen = seen.and_then(Value::as_str).unwrap_or_default();
+        asked.peek().is_none() || asked.any(|value| value.eq_ignore_ascii_case(seen))
+    };
+    has("email", extension.pointer("/contact/email"))
+        && has("extensionNumber", extension.get("extensionNumber"))
+        && has("status", extension.get("status"))
+        && has("type", extension.get("type"))
 }
 
 pub(crate) fn rc_extensions(world: &mut World, _: &Req) -> Answer {
+    let all: Vec<Value> = visible(world).collect();
     match world.knobs.rc_extensions.as_str() {
         "404" => Answer::not_found(),
-        "records" => Answer::ok(&json!({"records": world.seed.extensions})),
-        _ => Answer::ok(&json!(world.seed.extensions)),
+        "records" => Answer::ok(&json!({"records": all})),
+        _ => Answer::ok(&json!(all)),
     }
 }
 
 pub(crate) fn accounts(world: &mut World, _: &Req) -> Answer {
+    let access = match world.knobs.rc_link.as_str() {
+        "required" => "REQUIRED",
+        "disabled" => "DISABLED",
+        _ => "ENABLED",
+    };
     Answer::ok(&json!([{
         "accountId": world.seed.account_id, "accountName": "Simulated", "mainAccountId": world.seed.main_account_id,
-        "rcAccountAccess": "ENABLED",
+        "rcAccountAccess": access,
     }]))
 }
 
