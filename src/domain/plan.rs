@@ -298,15 +298,6 @@ fn update_agent(
     if enable && !around.switch_on && link.is_some_and(|link| link.enabled) {
         plan.suspended = true;
     }
-    if let (Some(wish), Some(tied)) = (wanted.rc_user_id, seen.agent.rc_user_id())
-        && wish != tied
-    {
-        plan.refused = Some(format!(
-            "The RingCX agent is tied to RingCentral extension {tied}, not to {wish}; correct rcExtensionId, or change the link in \
-             RingCX: the bridge takes no link away."
-        ));
-        return;
-    }
     let changes = changed_fields(seen, wanted, link, around);
     let move_to = wanted.group.filter(|group| *group != seen.group);
     let enable = enable && !plan.suspended;
@@ -338,7 +329,7 @@ fn changed_fields(
     if around.policy.rename_policy == Rename::Follow {
         target.insert("username".to_owned(), json!(wanted.login));
     }
-    if let Some(id) = wanted.rc_user_id {
+    if let Some(id) = wanted.rc_user_id.filter(|_| seen.agent.rc_user_id().is_none()) {
         target.insert("rcUserId".to_owned(), json!(id));
         if wanted.sync_with_office == Some(true) {
             target.insert("userManagedByRC".to_owned(), json!(true));

@@ -37,12 +37,10 @@ impl Case<'_> {
         let (tenant, now) = (self.tenant.id.clone(), self.clock.now());
         let full = self.store.write(move |tx| {
             facts::set(tx, &tenant, LOCK, "", now)?;
-            if let Some(most) = max_agents {
-                let agents =
-                    links::count_agents(tx, &tenant)? + journal::count_agents_on_their_way(tx, &tenant)?;
-                if agents >= most {
-                    return Ok(Some(Full::Agents(most)));
-                }
+            if let Some(most) = max_agents
+                && links::count_agents(tx, &tenant)? >= most
+            {
+                return Ok(Some(Full::Agents(most)));
             }
             if let Some(most) = max_new {
                 let mut made = 0;

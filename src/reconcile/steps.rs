@@ -176,6 +176,16 @@ impl Case<'_> {
     ) -> Result<Option<scim::Error>, Trouble> {
         self.observe(desired, *scope).await?;
         self.stay_inside(desired).await?;
+        if let (Some(wish), Some(tied)) = (
+            desired.agent.as_ref().and_then(|it| it.rc_user_id),
+            self.seen.agent.as_ref().and_then(|it| it.agent.rc_user_id()),
+        ) && wish != tied
+        {
+            self.notes.push(format!(
+                "The RingCX agent stays tied to RingCentral extension {tied}, not {wish}; correct rcExtensionId, or change the \
+                 link in RingCX."
+            ));
+        }
         if errand.adopting && desired.active {
             self.refuse_disabled_finds()?;
         }

@@ -116,18 +116,6 @@ pub fn count_made_since(
     Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
 }
 
-/// How many people are getting an agent just now.
-pub fn count_agents_on_their_way(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Error> {
-    let count = tx.one(
-        "SELECT COUNT(*) FROM journal j WHERE j.tenant = $1 AND j.operation = 'createAgent' AND j.outcome IS NULL
-             AND NOT EXISTS (SELECT 1 FROM links l WHERE l.tenant = j.tenant AND l.person_id = j.person_id
-                 AND l.agent_id IS NOT NULL)",
-        &[tenant.into()],
-        |row| row.int(0),
-    )?;
-    Ok(u64::try_from(count.unwrap_or_default()).unwrap_or_default())
-}
-
 /// Drops calls that ended before `before`.
 pub fn prune(tx: &mut Tx<'_>, before: Timestamp) -> Result<(), Error> {
     tx.exec("DELETE FROM journal WHERE outcome IS NOT NULL AND finished_at < $1", &[before.into()]).map(drop)

@@ -93,11 +93,14 @@ pub fn by_admin(tx: &mut Tx<'_>, tenant: &TenantId, admin: i64) -> Result<Option
     )
 }
 
-/// How many people of the tenant have an agent.
+/// How many people have an agent, or are getting one just now: one statement, so that whoever gets it meanwhile counts once.
 pub fn count_agents(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Error> {
     let count = tx.one(
-        "SELECT COUNT(*) FROM links l JOIN people p ON p.tenant = l.tenant AND p.id = l.person_id
-         WHERE l.tenant = $1 AND l.agent_id IS NOT NULL AND p.deleted_at IS NULL",
+        "SELECT (SELECT COUNT(*) FROM links l JOIN people p ON p.tenant = l.tenant AND p.id = l.person_id
+                 WHERE l.tenant = $1 AND l.agent_id IS NOT NULL AND p.deleted_at IS NULL)
+              + (SELECT COUNT(*) FROM journal j WHERE j.tenant = $1 AND j.operation = 'createAgent' AND j.outcome IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM links l WHERE l.tenant = j.tenant AND l.person_id = j.person_id
+                     AND l.agent_id IS NOT NULL))",
         &[tenant.into()],
         |row| row.int(0),
     )?;

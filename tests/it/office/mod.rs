@@ -179,9 +179,11 @@ async fn a_named_extension_ties_an_agent_that_exists_and_never_unties_one() {
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert_eq!(tied(&bridge, agent), Some(JO));
         assert_eq!(answer.body[RINGCX]["rcLinkState"], "linked");
-        // Another one is refused, none changes nothing.
+        // Another one is kept as written and named, none changes nothing: a link is never taken away.
         let answer = bridge.send("PATCH", &url, Some(&set(json!("77")))).await;
-        assert_eq!((answer.status, &answer.body["scimType"]), (400, &json!("mutability")));
+        assert_eq!((answer.status, &answer.body[RINGCX]["rcExtensionId"]), (200, &json!("77")));
+        assert!(answer.body[RINGCX]["lastError"].as_str().unwrap().contains("stays tied"), "{}", answer.text);
+        assert_eq!(tied(&bridge, agent), Some(JO));
         let none = json!({"Operations": [{"op": "remove", "path": format!("{RINGCX}:rcExtensionId")}]});
         assert_eq!(bridge.send("PATCH", &url, Some(&none)).await.status, 200);
         assert_eq!(tied(&bridge, agent), Some(JO));
