@@ -32,6 +32,8 @@ assignment_shape = "objects"
 phone_login_pin = true
 allowed_roles = ["ACCESS_AUDIT_LOG"]
 allowed_rights_docs = [4711]
+# The tester switches off everybody it makes.
+mass_change = "off"
 """
 
 if __name__ == "__main__":
