@@ -3,8 +3,8 @@
 //! A write becomes intent in one transaction with the job that carries it out (`intent`, `groups`). Whoever holds the lease
 //! of a person's job works on it (`work`): reads everything about the person, computes what ought to be, looks at RingCX
 //! (`observe`), and makes the calls (`apply`), each with a row in the journal before it; what is refused half-way finds its way
-//! back (`give_back`). `settle` waits
-//! for that on behalf of a request; the worker does it for everybody else. Nothing here knows HTTP.
+//! back (`give_back`). `settle` waits for that on behalf of a request; the worker does it for everybody else. Nothing here knows
+//! HTTP.
 
 mod accept;
 mod access;
