@@ -79,6 +79,8 @@ pub struct Facts<'a> {
     pub agent_groups: &'a [AgentGroup],
     /// The SCIM groups: id, folded name, linked agent group.
     pub groups: &'a [(GroupId, String, Option<i64>)],
+    /// The accounts that belong to other tenants of this bridge.
+    pub elsewhere: &'a BTreeSet<AccountRef>,
     /// What people have decided.
     pub decisions: &'a Decisions,
 }
@@ -97,7 +99,7 @@ pub enum Class {
     ReadOnly,
     /// A person here could be its owner.
     Candidate,
-    /// Several could be, or another account has the same name.
+    /// Several could be, another account has the same name, or another tenant of this bridge owns it.
     Conflict,
     /// An administrator whom nobody here is.
     Foreign,
@@ -230,6 +232,19 @@ fn groups(facts: &Facts<'_>) -> Vec<GroupRow> {
     };
     all.into_iter().map(row).collect()
 }
+
+/// What another tenant owns is no question that can be answered here, only left out.
+fn refuse_elsewhere(facts: &Facts<'_>, row: &mut Row) {
+    row.class = Class::Conflict;
+    row.people = Vec::new();
+    row.decided = matches!(facts.decisions.get(&row.account), Some(it) if it.choice == Choice::Skip);
+    row.action = if row.decided { Action::Nothing } else { Action::Ask };
+    ELSEWHERE.clone_into(&mut row.why);
+}
+
+/// Why an account that another tenant owns is left alone.
+pub const ELSEWHERE: &str =
+    "belongs to another tenant of this bridge; leave it out with skip, or remove the person there first";
 
 /// Whether the setting `protected` names an account.
 fn is_protected(policy: &Policy, id: i64, login: &str) -> bool {

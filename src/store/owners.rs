@@ -75,6 +75,16 @@ pub fn is_foreign(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, id: i64) -> Re
     Ok(owner(tx, &realm, kind.as_str(), id)?.is_some_and(|owner| owner != tenant.as_str()))
 }
 
+/// The accounts of the tenant's realm that belong to other tenants.
+pub fn elsewhere(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind) -> Result<Vec<i64>, Error> {
+    tx.all(
+        "SELECT o.upstream_id FROM realms r JOIN owners o ON o.realm = r.realm AND o.kind = r.kind
+         WHERE r.tenant = $1 AND r.kind = $2 AND o.tenant <> $1",
+        &[tenant.into(), kind.as_str().into()],
+        |row| row.int(0),
+    )
+}
+
 /// Whether an account of this login name, folded, that was seen by another tenant in the same realm belongs to another tenant.
 pub fn is_foreign_name(tx: &mut Tx<'_>, tenant: &TenantId, kind: Kind, key: &str) -> Result<bool, Error> {
     let Some(realm) = realm_of(tx, tenant, kind)? else { return Ok(false) };

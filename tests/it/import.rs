@@ -6,7 +6,11 @@ mod seed;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
+use ringcx_scim::domain::{Actor, TenantId};
+use ringcx_scim::reconcile::import::Reading;
 use ringcx_simulator::{Profile, Seed};
 use serde_json::{Value, json};
 
@@ -253,4 +257,24 @@ async fn import_then_undo_leaves_no_trace_but_the_audit() {
     assert_eq!(centre.bridge.ringcx.state(), before);
     let audited = centre.count("SELECT COUNT(*) FROM audit WHERE action = 'undo_import'").await;
     assert_eq!(audited, 6, "two people and four groups");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_tenant_takes_between_plan_and_import_is_left_and_the_rest_is_done() {
+    let agent = |id: i64, name: &str| json!({"agentId": id, "username": name, "email": name});
+    let seed =
+        Seed::empty().agent(1000, agent(5001, "ann@example.com")).agent(1000, agent(5002, "bob@example.com"));
+    let bridge = TestBridge::start(Setup { seed, ..Setup::default() }).await;
+    let id: TenantId = "default".parse().unwrap();
+    let how = Reading { max_age: Duration::ZERO, lists_only: false };
+    let seen = Arc::new(bridge.reconciler.read_for_import(&id, &how, &|_, _| ()).await.unwrap());
+    let planned = bridge.reconciler.plan_import(&id, &seen, &[]).await.unwrap();
+    let take = "INSERT INTO owners (realm, kind, upstream_id, tenant, person_id)
+                SELECT realm, kind, 5001, 'other', 'p1' FROM realms WHERE kind = 'agent'";
+    assert_eq!(bridge.store.write(move |tx| tx.exec(take, &[])).await.unwrap(), 1);
+    let by = Actor::operator("kim", "run");
+    let imported = bridge.reconciler.import(&id, &seen, &planned, &by).await.unwrap();
+    assert_eq!(imported.created, 1, "{imported:?}");
+    let [(account, why)] = imported.left.as_slice() else { panic!("{imported:?}") };
+    assert!(account.to_string() == "agent:5001" && why.contains("another tenant"), "{imported:?}");
 }

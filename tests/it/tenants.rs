@@ -1,11 +1,11 @@
 //! Two tenants in one process, one store and one RingCX account: nothing of one reaches the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::Method;
 use ringcx_scim::cli::runtime::Bridge;
 use ringcx_scim::config::Config;
-use ringcx_simulator::{Control, Options, Simulator};
+use ringcx_simulator::{Control, Options, Seed, Simulator};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ struct Two {
     url: String,
     tokens: [String; 2],
     stop: CancellationToken,
+    config: PathBuf,
     _simulator: Simulator,
     _folder: tempfile::TempDir,
 }
@@ -65,7 +66,8 @@ mass_change = "off"
 }
 
 async fn two() -> Two {
-    let mut options = Options::default();
+    let una = json!({"agentId": 5002, "username": "una@example.com", "email": "una@example.com"});
+    let mut options = Options { seed: Seed::demo().agent(1001, una), ..Options::default() };
     for knob in ["rate_limit", "auth_limit"] {
         options.knobs.set(knob, "1000000").unwrap();
     }
@@ -83,7 +85,7 @@ async fn two() -> Two {
     let (url, stop) = (bridge.url.clone(), CancellationToken::new());
     tokio::spawn(bridge.until(stop.clone()));
     let tokens = [tokens[0].clone(), tokens[1].clone()];
-    Two { ringcx: simulator.admin(), url, tokens, stop, _simulator: simulator, _folder: folder }
+    Two { ringcx: simulator.admin(), url, tokens, stop, config: path, _simulator: simulator, _folder: folder }
 }
 
 impl Two {
@@ -153,6 +155,49 @@ async fn one_tenant_owns_the_administrators_of_a_main_account() {
     assert_eq!(answers[1].0, 409, "{answers:?}");
     assert!(answers[1].1["detail"].as_str().unwrap().contains("manage_admins"), "{answers:?}");
     assert_eq!(two.ringcx.count("createUser"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_lists_what_another_tenant_owns_and_does_the_rest() {
+    let two = two().await;
+    assert_eq!(two.create(0, "wanda@example.com").await.0, 201);
+    let before = two.ringcx.agents();
+    let import = async |arguments: &[&str]| {
+        command(&two.config, &[&["import", "--tenant", "two"], arguments].concat()).await
+    };
+    let (code, said) = import(&["--dry-run"]).await;
+    assert_eq!(code, 1, "{said}");
+    let line = said.lines().find(|line| line.contains("wanda@example.com")).unwrap();
+    assert!(line.contains("conflict") && line.contains("another tenant"), "{line}");
+    two.ringcx.clear_calls();
+    let (code, said) = import(&["--json"]).await;
+    assert_eq!(code, 1, "{said}");
+    let report: Value =
+        serde_json::from_str(said.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
+    let accounts = report["accounts"].as_array().unwrap();
+    let of = |class: &str| accounts.iter().filter(|it| it["class"] == class).collect::<Vec<_>>();
+    let [wanda] = of("conflict")[..] else { panic!("{said}") };
+    assert_eq!((&wanda["login"], &wanda["action"]), (&json!("wanda@example.com"), &json!("ask")), "{said}");
+    let new = of("new").len();
+    assert!(new > 0, "{said}");
+    assert_eq!(
+        (&report["imported"]["created"], &report["imported"]["left"]),
+        (&json!(new), &json!([])),
+        "{said}"
+    );
+    let (_, users) = two.as_own(1, "GET", "/Users", None).await;
+    assert_eq!(users["totalResults"], json!(new), "{users}");
+    assert!(!users.to_string().contains("wanda"), "{users}");
+    let account = wanda["account"].as_str().unwrap();
+    let (code, said) = import(&["--decide", &format!("{account}=new")]).await;
+    assert_eq!(code, 2, "nobody can decide that here: {said}");
+    let (code, said) = import(&["--decide", &format!("{account}=skip")]).await;
+    assert_eq!(code, 0, "{said}");
+    // Each run of the command signs in.
+    let signs_in = |path: &str| path.contains("oauth") || path.contains("/auth/");
+    let changing =
+        two.ringcx.calls().into_iter().filter(|it| it.method != "GET" && !signs_in(&it.path)).count();
+    assert_eq!((two.ringcx.agents(), changing), (before, 0));
 }
 
 /// Every route of the interface description with its methods.

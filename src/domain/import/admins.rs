@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountRef, Action, AdminAccount, Choice, Class, Facts, Row, Target, is_protected};
+use super::{
+    AccountRef, Action, AdminAccount, Choice, Class, Facts, Row, Target, is_protected, refuse_elsewhere,
+};
 use crate::domain::fold;
 use crate::domain::grant::is_privileged;
 use crate::upstream::model::UserId;
@@ -108,6 +110,10 @@ fn row(facts: &Facts<'_>, owners: &Owners, linked: &BTreeMap<UserId, Target>, ac
     if let Some(why) = never {
         row.class = Class::Protected;
         why.clone_into(&mut row.why);
+        return row;
+    }
+    if facts.elsewhere.contains(&row.account) {
+        refuse_elsewhere(facts, &mut row);
         return row;
     }
     let power = power(account);

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountRef, Action, AgentAccount, Choice, Class, Facts, Person, Row, Target, is_protected};
+use super::{
+    AccountRef, Action, AgentAccount, Choice, Class, Facts, Person, Row, Target, is_protected,
+    refuse_elsewhere,
+};
 use crate::domain::found::read_only;
 use crate::domain::person::{self, is_address};
 use crate::domain::{PersonId, fold};
@@ -156,6 +159,10 @@ fn row(
     if is_protected(facts.policy, account.id.0, &row.login) {
         row.class = Class::Protected;
         "named in the setting protected".clone_into(&mut row.why);
+        return row;
+    }
+    if facts.elsewhere.contains(&row.account) {
+        refuse_elsewhere(facts, &mut row);
         return row;
     }
     match people.candidates(account, facts.account_id) {

@@ -156,10 +156,14 @@ pub fn check_decisions(facts: &Facts<'_>, plan: &Plan) -> Result<(), String> {
             Class::Linked => return Err(format!("{account} belongs to a person already: {}", row.why)),
             _ => {}
         }
+        let takes_over = matches!(decision.choice, Choice::Link(_) | Choice::New);
+        if takes_over && facts.elsewhere.contains(account) {
+            return Err(format!("{account} {}", row.why));
+        }
         if let Choice::Link(target) = &decision.choice {
             check_target(facts, plan, *account, target)?;
         }
-        if matches!(decision.choice, Choice::Link(_) | Choice::New) {
+        if takes_over {
             check_power(facts, *account)?;
         }
     }

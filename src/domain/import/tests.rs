@@ -12,6 +12,7 @@ struct World {
     agents: Vec<AgentAccount>,
     admins: Vec<AdminAccount>,
     people: Vec<Person>,
+    elsewhere: BTreeSet<AccountRef>,
     decisions: Decisions,
 }
 
@@ -64,6 +65,7 @@ impl World {
             people: &self.people,
             agent_groups: &[],
             groups: &[],
+            elsewhere: &self.elsewhere,
             decisions: &self.decisions,
         }
     }
@@ -264,4 +266,29 @@ fn groups_of_one_name_are_a_question_and_linked_ones_stay() {
     let facts = Facts { agent_groups: &agent_groups, groups: &groups, ..world.facts() };
     let classes: Vec<Class> = plan(&facts).groups.iter().map(|row| row.class).collect();
     assert_eq!(classes, [Class::New, Class::Conflict, Class::Conflict, Class::Linked, Class::Linked]);
+}
+
+#[test]
+fn an_account_of_another_tenant_is_a_conflict_that_can_only_be_left_out() {
+    let world = || {
+        let mut world = World::default()
+            .agent(json!({"agentId": 1, "username": "ann"}))
+            .agent(json!({"agentId": 2, "username": "bob"}))
+            .admin(json!({"userId": 101, "userName": "ann", "roles": []}))
+            .person("p1", json!({"userName": "ann"}), None);
+        world.elsewhere = BTreeSet::from([AccountRef::Agent(AgentId(1)), AccountRef::Admin(UserId(101))]);
+        world
+    };
+    assert_eq!(world().told(), ["agent:1 Conflict ask", "agent:2 New create bob", "admin:101 Conflict ask"]);
+    assert_eq!(world().refused(), None);
+    for decision in ["agent:1=new", "agent:1=link:p1", "admin:101=link:p1", "admin:101=new"] {
+        let refused = world().decide(decision).refused().unwrap_or_default();
+        assert!(refused.contains("another tenant"), "{decision}: {refused}");
+    }
+    let skipped = world().decide("agent:1=skip").decide("admin:101=skip");
+    assert_eq!(skipped.refused(), None);
+    assert_eq!(
+        skipped.told(),
+        ["agent:1 Conflict nothing", "agent:2 New create bob", "admin:101 Conflict nothing"]
+    );
 }

@@ -72,8 +72,15 @@ impl Reconciler {
         for rows in work.chunks(CHUNK) {
             self.hold_import(&tenant.id).await?;
             let rows: Vec<Row> = rows.iter().map(|row| (*row).clone()).collect();
-            let came = self.import_rows(&tenant.id, seen, &run, by, rows.clone()).await?;
-            for (row, came) in rows.iter().zip(came) {
+            let mut came = self.import_rows(&tenant.id, seen, &run, by, rows.clone()).await;
+            for _ in 0..rows.len() {
+                // Another tenant took one of them between the look and the write: the next look sees it.
+                if !matches!(came, Err(store::Error::Conflict { .. })) {
+                    break;
+                }
+                came = self.import_rows(&tenant.id, seen, &run, by, rows.clone()).await;
+            }
+            for (row, came) in rows.iter().zip(came?) {
                 match (came, &row.action) {
                     (Came::Left(why), _) => imported.left.push((row.account, why)),
                     (Came::Done(_), Action::Create { .. }) => imported.created += 1,

@@ -8,6 +8,7 @@ mod read;
 mod rows;
 mod undo;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use apply::Imported;
@@ -22,7 +23,8 @@ use crate::domain::import::{
 use crate::domain::mapping::ringcx_text;
 use crate::domain::person::user_keys;
 use crate::domain::{GroupId, TenantId};
-use crate::store::{self, imports};
+use crate::store::inventory::Kind;
+use crate::store::{self, Tx, imports, owners};
 use crate::upstream::model::{AgentId, UserId};
 
 /// Why an import did not go on.
@@ -53,6 +55,7 @@ struct Here {
     people: Vec<Person>,
     groups: Vec<(GroupId, String, Option<i64>)>,
     decided: Vec<(String, String)>,
+    elsewhere: BTreeSet<AccountRef>,
 }
 
 impl Reconciler {
@@ -87,6 +90,7 @@ impl Reconciler {
             people: &here.people,
             agent_groups: &known.directory.agent_groups,
             groups: &here.groups,
+            elsewhere: &here.elsewhere,
             decisions: &decisions,
         };
         let plan = plan(&facts);
@@ -96,13 +100,14 @@ impl Reconciler {
 
     async fn who_is_here(&self, tenant: &Tenant) -> Result<Here, store::Error> {
         let of = tenant.id.clone();
-        let (standing, groups, decided) = self
+        let (standing, groups, decided, elsewhere) = self
             .store
             .read_long(move |tx| {
                 Ok::<_, store::Error>((
                     imports::people(tx, &of)?,
                     imports::groups(tx, &of)?,
                     imports::decisions(tx, &of)?,
+                    elsewhere(tx, &of)?,
                 ))
             })
             .await?;
@@ -120,11 +125,19 @@ impl Reconciler {
                 admin: one.admin.map(UserId),
             });
         }
-        Ok(Here { people, groups, decided })
+        Ok(Here { people, groups, decided, elsewhere })
     }
 
     fn imported_tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, store::Error> {
         let found = self.tenants.get(id).cloned();
         found.ok_or_else(|| store::Error::Corrupt(format!("there is no tenant {id}")))
     }
+}
+
+/// What other tenants of this bridge own in the same account of RingCX.
+fn elsewhere(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<BTreeSet<AccountRef>, store::Error> {
+    let agents = owners::elsewhere(tx, tenant, Kind::Agent)?;
+    let admins = owners::elsewhere(tx, tenant, Kind::Admin)?;
+    let agents = agents.into_iter().map(|id| AccountRef::Agent(AgentId(id)));
+    Ok(agents.chain(admins.into_iter().map(|id| AccountRef::Admin(UserId(id)))).collect())
 }

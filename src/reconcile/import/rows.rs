@@ -8,14 +8,14 @@ use super::Seen;
 use crate::domain::answer::stored_user;
 use crate::domain::found::{Found, user_of};
 use crate::domain::grant::Pins;
-use crate::domain::import::{AccountRef, AdminAccount, AgentAccount, Target};
+use crate::domain::import::{AccountRef, AdminAccount, AgentAccount, ELSEWHERE, Target};
 use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
 use crate::domain::person::{is_address, user_keys};
 use crate::domain::{PersonId, fold, person};
 use crate::scim::Resource;
 use crate::scim::urn::RINGCX_USER;
 use crate::store::imports::{self, Item, Kind};
-use crate::store::{self, Tx, links, members, names, people, pins};
+use crate::store::{self, Tx, inventory, links, members, names, owners, people, pins};
 
 /// What came of a row.
 pub(super) enum Came {
@@ -54,6 +54,9 @@ impl<'a> Around<'a> {
     ) -> Result<Came, store::Error> {
         if let Some(owner) = self.owner(tx, account)? {
             return Ok(Came::Left(format!("belongs to person {owner} by now")));
+        }
+        if self.is_elsewhere(tx, account)? {
+            return Ok(Came::Left(ELSEWHERE.to_owned()));
         }
         let tenant = &self.tenant.id;
         let key = fold(user_name);
@@ -108,6 +111,9 @@ impl<'a> Around<'a> {
         if let Some(owner) = self.owner(tx, account)? {
             return Ok(Came::Left(format!("belongs to person {owner} by now")));
         }
+        if self.is_elsewhere(tx, account)? {
+            return Ok(Came::Left(ELSEWHERE.to_owned()));
+        }
         let id = match target {
             Target::Person(id) => id.clone(),
             Target::OwnerOf(agent) => match links::by_agent(tx, tenant, agent.0)? {
@@ -157,6 +163,15 @@ impl<'a> Around<'a> {
             AccountRef::Agent(id) => links::by_agent(tx, &self.tenant.id, id.0),
             AccountRef::Admin(id) => links::by_admin(tx, &self.tenant.id, id.0),
         }
+    }
+
+    /// Whether another tenant has taken it.
+    fn is_elsewhere(&self, tx: &mut Tx<'_>, account: AccountRef) -> Result<bool, store::Error> {
+        let (kind, id) = match account {
+            AccountRef::Agent(id) => (inventory::Kind::Agent, id.0),
+            AccountRef::Admin(id) => (inventory::Kind::Admin, id.0),
+        };
+        owners::is_foreign(tx, &self.tenant.id, kind, id)
     }
 
     /// Puts the account into a link that has none of its kind; whether it may work.
