@@ -20,6 +20,8 @@ const CANARY: &str = "canary";
 /// Values in which the word cannot stand, and the ends of the tokens that the simulator makes.
 const SILENT: [&str; 4] = ["5550177123", "739174", ".simulated", "eyJhbGciOiJIUzI1NiJ9"];
 
+const SECRETS: [&str; 5] = ["canary-client-secret", "canary-jwt", "canary-Passw0rd", "739174", ".simulated"];
+
 const EVERYTHING: &str = "debug,ringcx_scim=trace";
 
 struct World {
@@ -33,7 +35,17 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let mut seed = Seed::demo();
+        let email = |name: &str| format!("canary-{name}@canary.example");
+        let agent = |id: i64, name: &str| json!({"agentId": id, "username": email(name), "email": email(name), "firstName": "Canarygiven", "lastName": "Canaryfamily"});
+        let extension = json!({
+            "id": 3_361_292_111_i64, "extensionNumber": "201", "name": "Canary Name", "type": "User",
+            "contact": {"email": email("office"), "firstName": "Canarygiven", "lastName": "Canaryfamily"},
+        });
+        let mut seed = Seed::demo()
+            .agent(1001, agent(6001, "found"))
+            .agent(1001, agent(6002, "found2"))
+            .admin(json!({"userId": 201, "userName": email("found"), "roles": ["USER"]}))
+            .rc_extension(extension);
         "canary-client-secret".clone_into(&mut seed.client.1);
         "canary-jwt".clone_into(&mut seed.jwt);
         let mut options = Options { seed, ..Options::default() };
@@ -56,6 +68,8 @@ impl World {
             .args(["serve", "--config"])
             .arg(&config)
             .env("RUST_LOG", EVERYTHING)
+            .env("RUST_BACKTRACE", "1")
+            .env("RINGCX_SCIM_SNAP", "1")
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -195,18 +209,84 @@ async fn ask(world: &World, id: &str) {
     }
 }
 
-/// What a command prints and logs, with everything that it has to say.
-fn command(config: &Path, arguments: &[&str]) -> String {
+/// What a command prints, and what it logs, with everything that it has to say.
+fn apart(config: &Path, arguments: &[&str]) -> (String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringcx-scim"));
-    let output =
-        command.args(arguments).arg("--config").arg(config).env("RUST_LOG", EVERYTHING).output().unwrap();
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    let command = command.args(arguments).arg("--config").arg(config).stdin(Stdio::null());
+    let output = command.env("RUST_LOG", EVERYTHING).env("RUST_BACKTRACE", "1").output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn command(config: &Path, arguments: &[&str]) -> String {
+    let (printed, logged) = apart(config, arguments);
+    format!("{printed}{logged}")
+}
+
+/// Whom the operator of a command asks about they are shown; a log or an error names nobody, and nothing shows a secret.
+fn ask_about_people(world: &World) {
+    let all = ["import", "--json", "--max-age", "0s"];
+    for (operation, kind) in [
+        ("getAgent", FaultKind::Status(400, "{\"message\":\"canary-found@canary.example\"}".to_owned())),
+        ("getAgent", FaultKind::Status(500, "canary-found@canary.example".to_owned())),
+    ] {
+        world.fault(operation, kind);
+        let (_, logged) = apart(&world.config, &[&all[..], &["--dry-run"]].concat());
+        assert_eq!(shown(&logged, &world.token), Vec::<String>::new());
+    }
+    let decide = ["--decide", "admin:201=link:agent:6001"];
+    let found = "canary-found@canary.example";
+    for (arguments, says) in [
+        (vec!["import", "--dry-run"], found),
+        (vec!["import", "--dry-run", "--full", "--json"], found),
+        (vec!["import", "--decide", "agent:6002=canary-nonsense"], ""),
+        ([&all[..], &decide[..]].concat(), found),
+        (vec!["import", "--undo", "--json"], "people"),
+        (vec!["import"], "people made"),
+        (vec!["office", "list"], "canary-office@canary.example"),
+        (vec!["office", "import", "--agent-group", "Default", "canary-nobody@canary.example", "--yes"], ""),
+        (
+            vec!["office", "import", "--agent-group", "Default", "canary-office@canary.example", "--yes"],
+            "is agent",
+        ),
+    ] {
+        let (printed, logged) = apart(&world.config, &arguments);
+        assert!(printed.contains(says), "{arguments:?}: {printed} {logged}");
+        // What was typed may be said again to whoever typed it.
+        let typed = |line: &String| {
+            arguments.iter().any(|it| it.contains(CANARY) && line.contains(it.rsplit('=').next().unwrap()))
+        };
+        let named: Vec<String> =
+            shown(&logged, &world.token).into_iter().filter(|line| !typed(line)).collect();
+        assert_eq!(named, Vec::<String>::new(), "{arguments:?}");
+        for secret in SECRETS.iter().copied().chain([world.token.as_str()]) {
+            assert!(!printed.contains(secret) && !logged.contains(secret), "{arguments:?}: {secret}");
+        }
+    }
+}
+
+/// A handler that fails inside answers 500, work that does is tried again, and neither says about whom.
+async fn fail_inside(world: &World) {
+    for (number, place) in [(7, "handler"), (8, "work")] {
+        let mut body = user(number);
+        body["userName"] = json!(format!("canary-snap-in-{place}@canary.example"));
+        let (status, answer) = world.send("POST", "/Users", Some(body)).await;
+        assert!(status >= 500, "{answer}");
+        assert_eq!(shown(&answer.to_string(), &world.token), Vec::<String>::new());
+        let file = if place == "handler" { "users.rs" } else { "work.rs" };
+        let told = |log: &str| {
+            log.lines().any(|line| line.contains("failed inside; the message") && line.contains(file))
+        };
+        until("the panic in the log", async || told(&world.log()).then_some(())).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_secret_and_no_personal_value_is_shown_where_it_has_no_place() {
     let world = World::start().await;
     let person = live(&world).await;
+    fail_inside(&world).await;
+    ask_about_people(&world);
     let log = world.log();
     assert!(log.contains("upstream call") && log.contains("request failed"), "the log says something");
     assert_eq!(shown(&log, &world.token), Vec::<String>::new());
@@ -243,9 +323,7 @@ fn records_hold_them_only_in_detail(world: &World) {
     for mut record in records {
         let detail = record.as_object_mut().unwrap().remove("detail").unwrap().to_string();
         assert_eq!(shown(&record.to_string(), &world.token), Vec::<String>::new());
-        for secret in
-            ["canary-client-secret", "canary-jwt", "canary-Passw0rd", "739174", ".simulated", &world.token]
-        {
+        for secret in SECRETS.iter().copied().chain([world.token.as_str()]) {
             assert!(!detail.contains(secret), "{secret}: {detail}");
         }
     }

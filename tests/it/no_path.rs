@@ -1,9 +1,14 @@
-//! No path gives power outside the lists, touches a protected account or takes the last administrator: random requests, and
+//! No path gives power outside the lists, touches a protected account or takes the last administrator: random requests and imports, and
 //! what RingCX holds after each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use ringcx_scim::domain::import::parse_decision;
+use ringcx_scim::domain::{Actor, TenantId};
+use ringcx_scim::reconcile::import::{ImportError, Reading};
 use ringcx_simulator::{Profile, Seed};
 use serde_json::{Value, json};
 
@@ -29,8 +34,8 @@ impl Dice {
     }
 }
 
-/// Login names: new ones, administrators that exist, the bridge's own, the root, a protected one, and spellings of them.
-const NAMES: [&str; 10] = [
+/// Login names: new ones, administrators that exist, the bridge's own, the root, protected ones, an agent to adopt, and spellings.
+const NAMES: [&str; 11] = [
     "first@example.com",
     "ann@example.com",
     "bob@example.com",
@@ -41,6 +46,7 @@ const NAMES: [&str; 10] = [
     "guarded@example.com",
     "boss@example.com",
     "wanda@example.com",
+    "vera@example.com",
 ];
 
 /// Role values: allowed, privileged without and with opt-in, aliases, spellings, JSON in a text, and nonsense.
@@ -74,6 +80,9 @@ const GROUPS: [&str; 9] = [
     "Sales",
 ];
 
+/// The RingCentral extension of an agent that may be adopted.
+const VERA: i64 = 3_361_292_200;
+
 fn seed() -> Seed {
     Seed::empty()
         .rights_doc(4711, "Supervisor")
@@ -83,6 +92,9 @@ fn seed() -> Seed {
         .admin(json!({"userId": 103, "userName": "guarded@example.com", "roles": ["MANAGE_USERS", "USER"]}))
         .admin(json!({"userId": 200, "userName": "known@example.com", "roles": ["USER", "WFO_ACCESS"]}))
         .agent(1000, json!({"agentId": 5001, "username": "wanda@example.com", "email": "wanda@example.com"}))
+        .agent(1000, json!({"agentId": 5002, "username": "vera@example.com", "email": "vera@example.com", "rcUserId": VERA}))
+        .agent(1000, json!({"agentId": 5003, "username": "known@example.com", "email": "known@example.com"}))
+        .rc_extension(json!({"id": VERA, "name": "Vera", "contact": {"email": "vera@example.com"}}))
 }
 
 fn policy() -> Value {
@@ -154,6 +166,44 @@ fn request(dice: &mut Dice, people: &[String], groups: &[String]) -> (&'static s
     }
 }
 
+/// An operator's import with random decisions about accounts that it may and may not take over, or the way back.
+async fn import(dice: &mut Dice, bridge: &TestBridge, people: &[String]) -> String {
+    let (id, by): (TenantId, _) = ("default".parse().unwrap(), Actor::operator("kim", "run"));
+    if dice.roll(4) == 0 {
+        let undone =
+            bridge.reconciler.undo_import(&id, dice.roll(2) == 0, dice.roll(3) == 0, &by).await.unwrap();
+        return format!("undo -> {undone:?}");
+    }
+    let how = Reading { max_age: Duration::ZERO, lists_only: dice.roll(2) == 0 };
+    let seen = Arc::new(bridge.reconciler.read_for_import(&id, &how, &|_, _| ()).await.unwrap());
+    let mut decisions = Vec::new();
+    for _ in 0..dice.roll(3) {
+        let account = *dice.pick(&[
+            "admin:100",
+            "admin:101",
+            "admin:102",
+            "admin:103",
+            "admin:200",
+            "agent:5001",
+            "agent:5003",
+        ]);
+        let choice = match dice.roll(5) {
+            0 => "new".to_owned(),
+            1 => "link:agent:5003".to_owned(),
+            2 => "skip".to_owned(),
+            _ => format!("link:{}", dice.pick(people)),
+        };
+        decisions.push(parse_decision(&format!("{account}={choice}")).unwrap());
+    }
+    let planned = match bridge.reconciler.plan_import(&id, &seen, &decisions).await {
+        Ok(planned) => planned,
+        Err(ImportError::Decision(why)) => return format!("import {decisions:?} -> {why}"),
+        Err(other) => panic!("{other}"),
+    };
+    let imported = bridge.reconciler.import(&id, &seen, &planned, &by).await.unwrap();
+    format!("import {decisions:?} -> {imported:?}")
+}
+
 /// What may never change, whatever is asked.
 fn hold(before: &BTreeMap<i64, Value>, bridge: &TestBridge, said: &str) {
     let allowed = BTreeSet::from(["ACCESS_AUDIT_LOG", "REPORT_ADMINISTRATIVE_USER", "SUPER_USER", "USER"]);
@@ -202,6 +252,11 @@ async fn one_case(profile: Profile, number: u64) {
     let (mut people, mut groups) = (vec![first.clone(), first], Vec::new());
     let mut story = Vec::new();
     for _ in 0..REQUESTS {
+        if dice.roll(5) == 0 {
+            story.push(import(&mut dice, &bridge, &people).await);
+            bridge.run_jobs_briefly().await;
+            hold(&before, &bridge, &format!("{profile:?} case {number}\n{}", story.join("\n")));
+        }
         // Now and then two at once.
         let count = if dice.roll(4) == 0 { 2 } else { 1 };
         let asked: Vec<_> = (0..count).map(|_| request(&mut dice, &people, &groups)).collect();
