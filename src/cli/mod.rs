@@ -13,6 +13,7 @@ mod logs;
 mod migrate;
 mod office;
 mod operator;
+mod panics;
 mod progress;
 mod reconcile;
 mod report;
@@ -138,6 +139,7 @@ impl From<anyhow::Error> for Failure {
 
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
+    panics::keep_quiet_about_values();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {

@@ -319,11 +319,17 @@ async fn main_account(calls: &Calls) -> Result<String, upstream::Error> {
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
     /// RingCX or our way to it is in trouble.
-    #[error("RingCX: {0}")]
-    Upstream(#[from] upstream::Error),
+    #[error("RingCX: {}", .0.without_addresses())]
+    Upstream(upstream::Error),
     /// Our store is in trouble.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl From<upstream::Error> for ContactError {
+    fn from(error: upstream::Error) -> Self {
+        Self::Upstream(error)
+    }
 }
 
 impl ContactError {

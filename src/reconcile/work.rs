@@ -66,6 +66,7 @@ impl Reconciler {
             let Some(mut loaded) = self.load(tenant, &job.person).await? else {
                 return self.finish_job(job).await;
             };
+            crate::fuse::snap("work", &loaded.person.body);
             self.pin_first(tenant, &mut loaded).await?;
             // Each round anew, and after the person: a group that was made meanwhile, here or elsewhere, is known only then.
             let Some(known) = self.known_with_groups_of(tenant, &loaded).await? else {

@@ -41,6 +41,7 @@ pub(super) async fn create(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let new = check::create(&USER, body, &caller.rules)?;
+    crate::fuse::snap("handler", new.text("userName").unwrap_or_default());
     let begun = app.reconciler.create(&caller.tenant, &caller.actor, new).await?;
     let id = conclude(&app, &caller, begun).await?;
     let shown = show(&app, &caller, &id, &query).await?;

@@ -92,6 +92,13 @@ impl Error {
         }
     }
 
+    /// Its text without e-mail addresses and login names of that form, for whoever did not ask about one person.
+    pub fn without_addresses(&self) -> String {
+        let text = self.to_string();
+        let words = text.split(' ').map(|word| if word.contains('@') { "(address)" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether a changing call may have been carried out although it failed: look before trying again.
     pub fn may_have_been_applied(&self) -> bool {
         matches!(
