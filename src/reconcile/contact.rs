@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::tenant::{Known, StoredKnown};
-use super::{Error, Reconciler, Tenant};
+use super::{Error, Reconciler, Tenant, listing};
 use crate::domain::TenantId;
 use crate::domain::desired::{Assignables, Directory};
 use crate::domain::fold;
@@ -271,7 +271,7 @@ pub(super) async fn amend(
     now: jiff::Timestamp,
     change: impl Fn(&mut Known) + Send + Sync + 'static,
 ) -> Result<Arc<Known>, store::Error> {
-    let id = tenant.id.clone();
+    let (id, account) = (tenant.id.clone(), tenant.account_id.clone());
     let (known, at) = store
         .write(move |tx| {
             // Whoever comes second waits here, and sees what the first has written.
@@ -279,9 +279,7 @@ pub(super) async fn amend(
             let (known, at) = stored(tx, &id)?;
             let mut known = known.unwrap_or_default();
             change(&mut known);
-            for item in &items {
-                inventory::put(tx, &id, item)?;
-            }
+            listing::note(tx, (&id, &account), &items, inventory::put)?;
             let at = now.as_millisecond().max(at + 1);
             let text = serde_json::to_string(&StoredKnown::from(&known))
                 .map_err(|error| store::Error::Corrupt(error.to_string()))?;

@@ -5,29 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
+use super::listing::Listed;
 use super::tenant::Known;
 use super::work::{Loaded, parse, wish};
 use super::{ContactError, Error, Reconciler, Tenant};
-use crate::domain::person::is_rewritten_login;
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{PersonId, TenantId};
-use crate::store::{self, Tx, facts, inventory, jobs, journal, links, members, people};
+use crate::store::{self, jobs, links, members, people};
 use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
 use crate::upstream::{self, Calls, Lane};
-
-/// The fact that says whether the service account has `WFO_ACCESS`.
-pub(super) const WFO: &str = "wfo_access";
-
-/// The fact that says when that was asked last.
-const WFO_ASKED: &str = "wfo_asked_at";
-
-/// When a missing right is asked for again.
-const ASK_AGAIN: Duration = Duration::from_hours(24);
 
 /// What kind of difference it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,9 +71,6 @@ pub struct Drift {
     /// The calls that the look took, by operation.
     pub calls: BTreeMap<String, u64>,
 }
-
-/// Where agents were listed.
-pub(super) type Listed = BTreeMap<i64, (AgentGroupId, Agent)>;
 
 impl Reconciler {
     /// Compares every person, or one, with RingCX; changes nothing there.
@@ -188,67 +175,8 @@ impl Reconciler {
             .await
     }
 
-    /// Every agent that a list shows, with its group; the inventory is brought up to date on the way.
-    pub(super) async fn list(
-        &self,
-        tenant: &Tenant,
-        known: &Known,
-        calls: &Calls,
-        drift: &mut Drift,
-    ) -> Result<Listed, ContactError> {
-        let mut listed = Listed::new();
-        let of = tenant.id.clone();
-        let (word, asked) = self
-            .store
-            .read(move |tx| {
-                Ok::<_, store::Error>((facts::get(tx, &of, WFO)?, facts::get(tx, &of, WFO_ASKED)?))
-            })
-            .await?;
-        let asked =
-            asked.and_then(|at| at.parse().ok()).and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-        // A right that was missing may have been given since; that costs one call to find out.
-        let asks = word.as_deref() != Some("no") || asked.is_none_or(|at| at + ASK_AGAIN < self.clock.now());
-        let mut wfo = asks;
-        for group in &known.directory.agent_groups {
-            let mut agents = None;
-            if wfo {
-                match calls.integration_agents(group.id).await {
-                    Ok(found) => agents = Some(found),
-                    Err(upstream::Error::Forbidden(_) | upstream::Error::NotFound) => wfo = false,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            let agents = match agents {
-                Some(agents) => agents,
-                None => calls.agents(group.id).await?,
-            };
-            let now = self.clock.now();
-            let items: Vec<inventory::Item> =
-                agents.iter().filter_map(|it| inventory::Item::agent(it, group.id, now)).collect();
-            let (of, account) = (tenant.id.clone(), tenant.account_id.clone());
-            self.store.write(move |tx| note(tx, &of, &account, &items)).await?;
-            for agent in agents {
-                if let Some(id) = agent.id() {
-                    listed.insert(id.0, (agent.group_id().unwrap_or(group.id), agent));
-                }
-            }
-        }
-        let (of, now, word) = (tenant.id.clone(), self.clock.now(), if wfo { "yes" } else { "no" });
-        self.store
-            .write(move |tx| {
-                if asks {
-                    facts::set(tx, &of, WFO_ASKED, &now.as_millisecond().to_string(), now)?;
-                }
-                facts::set(tx, &of, WFO, word, now)
-            })
-            .await?;
-        drift.listed = listed.len();
-        drift.integration = wfo;
-        Ok(listed)
-    }
-
     /// Looks at one person under their own paths and plans, without a change.
-    async fn look_at(
+    pub(super) async fn look_at(
         &self,
         tenant: &Arc<Tenant>,
         known: &Known,
@@ -312,29 +240,6 @@ impl Reconciler {
     }
 }
 
-/// Brings the inventory up to date with a list. An agent that may be what a create without an answer has made stays out of it:
-/// whoever looks for that one takes no agent that was known before.
-fn note(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    account_id: &str,
-    items: &[inventory::Item],
-) -> Result<(), store::Error> {
-    let sent = journal::open_intents(tx, tenant, "createAgent")?;
-    let sent: Vec<String> = sent
-        .iter()
-        .filter_map(|intent| serde_json::from_str::<serde_json::Value>(intent).ok())
-        .filter_map(|intent| intent.get("username")?.as_str().map(str::to_owned))
-        .collect();
-    for item in items {
-        let awaited = sent.iter().any(|sent| is_rewritten_login(sent, &item.name, account_id));
-        if !awaited || inventory::get(tx, tenant, item.kind, item.id)?.is_some() {
-            inventory::refresh(tx, tenant, item)?;
-        }
-    }
-    Ok(())
-}
-
 enum Found {
     Here(Box<ObservedAgent>),
     Gone,
@@ -364,7 +269,7 @@ async fn find(
     Ok(if hidden { Found::Hidden } else { Found::Gone })
 }
 
-fn unsettled_admin(loaded: &Loaded) -> bool {
+pub(super) fn unsettled_admin(loaded: &Loaded) -> bool {
     loaded.link.admin.is_some() && loaded.link.admin_applied.is_none()
 }
 
@@ -373,7 +278,11 @@ fn listed_agent<'a>(loaded: &Loaded, listed: &'a Listed) -> Option<&'a (AgentGro
 }
 
 /// What a list shows of an agent, against what the bridge left.
-fn compare(tenant: &Tenant, loaded: &Loaded, (group, agent): &(AgentGroupId, Agent)) -> Vec<Finding> {
+pub(super) fn compare(
+    tenant: &Tenant,
+    loaded: &Loaded,
+    (group, agent): &(AgentGroupId, Agent),
+) -> Vec<Finding> {
     let Some(link) = &loaded.link.agent else { return Vec::new() };
     let mut found = Vec::new();
     // Where an imported agent is was never the client's wish.
@@ -400,7 +309,10 @@ fn compare(tenant: &Tenant, loaded: &Loaded, (group, agent): &(AgentGroupId, Age
 }
 
 /// The administrators of the account, where the tenant has any of its own.
-async fn list_admins(tenant: &Tenant, calls: &Calls) -> Result<BTreeMap<UserId, Admin>, upstream::Error> {
+pub(super) async fn list_admins(
+    tenant: &Tenant,
+    calls: &Calls,
+) -> Result<BTreeMap<UserId, Admin>, upstream::Error> {
     if !tenant.policy.manage_admins {
         return Ok(BTreeMap::new());
     }
@@ -412,7 +324,7 @@ async fn list_admins(tenant: &Tenant, calls: &Calls) -> Result<BTreeMap<UserId, 
 }
 
 /// Whether an administrator whom the identity provider has switched off can log in again. One that the list leaves out is not gone.
-fn compare_admin(loaded: &Loaded, admins: &BTreeMap<UserId, Admin>) -> Option<Finding> {
+pub(super) fn compare_admin(loaded: &Loaded, admins: &BTreeMap<UserId, Admin>) -> Option<Finding> {
     let link = loaded.link.admin.as_ref().filter(|link| !link.enabled)?;
     admins.get(&link.id).filter(|admin| admin.enabled())?;
     let detail =

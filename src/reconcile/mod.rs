@@ -24,6 +24,7 @@ mod doc_steps;
 mod drift;
 mod dry_run;
 mod extension;
+mod feed;
 mod fence;
 mod floor;
 mod give_back;
@@ -33,6 +34,7 @@ mod guard;
 mod hold;
 pub mod import;
 mod intent;
+mod listing;
 mod matching;
 mod observe;
 mod office;
@@ -45,6 +47,7 @@ mod recover;
 mod release;
 mod report;
 mod reports;
+mod round;
 mod rounds;
 mod running;
 mod settle;
@@ -129,6 +132,10 @@ pub struct Times {
     pub regroup: Duration,
     /// How late changes show in RingCX's audit log.
     pub feed_lag: Duration,
+    /// How long before the end of the last window of that log the next one begins, for records that come later still.
+    pub feed_overlap: Duration,
+    /// How long a round of reconciliation, or a window, lasts without a sign of life from the replica that is at it.
+    pub round_lease: Duration,
     /// How old the list of RingCentral extensions may be when those who wait for one are looked for in it.
     pub extensions_live: Duration,
     /// How long running work may take to end when the process stops; then its leases are handed over.
@@ -146,6 +153,8 @@ impl Default for Times {
             debounce: Duration::from_secs(1),
             regroup: breaker::REGROUP,
             feed_lag: Duration::from_mins(5),
+            feed_overlap: Duration::from_mins(1),
+            round_lease: Duration::from_mins(2),
             extensions_live: extension::LIVE,
             drain: Duration::from_secs(15),
         }

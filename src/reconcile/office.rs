@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::drift::Listed;
+use super::listing::{Listed, note};
 use super::tenant::Tenant;
 use super::work::parse;
 use super::{ContactError, Drift, Reconciler};
@@ -253,8 +253,8 @@ impl Reconciler {
             };
             let linked = agent.rc_user_id() == Some(user.id);
             let item = inventory::Item::agent(&agent, *group, self.clock.now());
-            let of = tenant.id.clone();
-            self.store.write(move |tx| item.iter().try_for_each(|it| inventory::put(tx, &of, it))).await?;
+            let (of, account) = (tenant.id.clone(), tenant.account_id.clone());
+            self.store.write(move |tx| note(tx, (&of, &account), item.as_slice(), inventory::put)).await?;
             if linked || same(agent.email(), &user.email) {
                 return Ok(Some(OfficeAgent { id: AgentId(*id), linked }));
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ringcx_scim::domain::{Actor, TenantId};
 use ringcx_scim::reconcile::import::Reading;
-use ringcx_simulator::{Profile, Seed};
+use ringcx_simulator::{Fault, FaultKind, Profile, Seed};
 use serde_json::{Value, json};
 
 use super::support::{Setup, TestBridge};
@@ -277,4 +277,35 @@ async fn what_another_tenant_takes_between_plan_and_import_is_left_and_the_rest_
     assert_eq!(imported.created, 1, "{imported:?}");
     let [(account, why)] = imported.left.as_slice() else { panic!("{imported:?}") };
     assert!(account.to_string() == "agent:5001" && why.contains("another tenant"), "{imported:?}");
+}
+
+/// Reading RingCX for an import while nobody knows yet what a create has made must not make a stranger of the account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_meanwhile_hides_no_account_whose_creation_was_not_answered() {
+    for (create, list) in [("createAgent", "listAgents"), ("createUser", "listUsers")] {
+        for profile in [Profile::Friendly, Profile::Hostile, Profile::Spec] {
+            let policy = json!({
+                "default_agent_group": "Default", "password_on_put": "omit",
+                "allowed_roles": ["REPORT_ADMINISTRATIVE_USER"],
+            });
+            let settle = Duration::from_secs(2);
+            let bridge = TestBridge::start(Setup { profile, policy, settle, ..Setup::default() }).await;
+            bridge.ringcx.fault(Fault::once(create, FaultKind::DropAfter));
+            bridge.ringcx.fault(Fault::always(list, FaultKind::Status(500, String::new())));
+            let jo = json!({
+                "userName": "jo@example.com", "emails": [{"value": "jo@example.com", "type": "work"}],
+                "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}],
+            });
+            assert_eq!(bridge.send("POST", "/Users", Some(&jo)).await.status, 503, "{create} {profile:?}");
+            assert_eq!(bridge.ringcx.count(create), 1, "made, and nobody knows it");
+            bridge.ringcx.clear_faults();
+            let how = Reading { max_age: Duration::ZERO, lists_only: false };
+            let id: TenantId = "default".parse().unwrap();
+            bridge.reconciler.read_for_import(&id, &how, &|_, _| {}).await.unwrap();
+            let again = bridge.send("POST", "/Users", Some(&jo)).await;
+            assert_eq!(again.status, 201, "{create} {profile:?}: {}", again.text);
+            let agents = bridge.ringcx.agents().iter().filter(|it| it["email"] == "jo@example.com").count();
+            assert_eq!((agents, bridge.ringcx.count(create)), (1, 1), "{create} {profile:?}");
+        }
+    }
 }

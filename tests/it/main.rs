@@ -56,6 +56,7 @@ mod readings;
 mod replicas;
 mod reports;
 mod role_clients;
+mod rounds;
 mod rules;
 mod shutdown;
 mod support;

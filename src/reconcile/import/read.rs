@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::super::drift::{Drift, Listed};
+use super::super::drift::Drift;
+use super::super::listing::{self, Listed};
 use super::super::{ContactError, Reconciler, Tenant};
 use crate::domain::TenantId;
 use crate::domain::found::kept;
@@ -138,11 +139,11 @@ impl Reconciler {
         let now = self.clock.now();
         let item = inventory::Item::agent(&agent, group, now);
         let text = Value::Object(agent.raw().clone()).to_string();
-        let of = tenant.id.clone();
+        let (of, account) = (tenant.id.clone(), tenant.account_id.clone());
         self.store
             .write(move |tx| {
                 let Some(item) = &item else { return Ok(()) };
-                inventory::put(tx, &of, item)?;
+                listing::note(tx, (&of, &account), std::slice::from_ref(item), inventory::put)?;
                 inventory::keep_detail(tx, &of, item.id, &text, now)
             })
             .await?;
@@ -163,10 +164,10 @@ impl Reconciler {
             }
             Err(error) => return Err(error.into()),
         };
-        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let (of, account, now) = (tenant.id.clone(), tenant.account_id.clone(), self.clock.now());
         let items: Vec<inventory::Item> =
             admins.iter().filter_map(|admin| inventory::Item::admin(admin, now)).collect();
-        self.store.write(move |tx| items.iter().try_for_each(|item| inventory::put(tx, &of, item))).await?;
+        self.store.write(move |tx| listing::note(tx, (&of, &account), &items, inventory::put)).await?;
         let mut held = holders(tenant, calls, seen).await?;
         for admin in admins {
             if let Some(id) = admin.id() {

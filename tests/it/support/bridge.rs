@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     /// Whether the bridge has read RingCX before the test begins.
     pub(crate) met: bool,
     pub(crate) clock: Clock,
+    /// How late RingCX's audit log is taken to be.
+    pub(crate) feed_lag: Duration,
     pub(crate) issuers: Vec<Issuer>,
     /// Certificate and key in PEM.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
@@ -66,6 +68,7 @@ impl Default for Setup {
             store_url: "sqlite::memory:".to_owned(),
             met: true,
             clock: Clock::system(),
+            feed_lag: Duration::ZERO,
             issuers: Vec::new(),
             tls: None,
         }
@@ -332,7 +335,8 @@ fn times(setup: &Setup) -> Times {
         longest_pause: Duration::from_millis(200),
         debounce: Duration::ZERO,
         regroup: Duration::ZERO,
-        feed_lag: Duration::ZERO,
+        feed_lag: setup.feed_lag,
+        round_lease: Duration::from_millis(300),
         drain: Duration::from_millis(200),
         extensions_live: Duration::ZERO,
         ..Times::default()
