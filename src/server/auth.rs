@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::answered::Answering;
 use super::issuer::{self, Issuer, Use};
-use super::network::{Network, Source};
+use super::network::{Network, Outside, Source};
 use super::{App, Error, issued, token};
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{Rules, quirks};
@@ -106,7 +106,9 @@ impl FromRequestParts<App> for Caller {
             return Err(Error::new(403, "This token may only read; use one with scope write."));
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let base = format!("{}{base}", app.public_url);
+        let public_url =
+            parts.extensions.get::<Outside>().map_or(app.public_url.as_str(), |it| it.0.as_str());
+        let base = format!("{public_url}{base}");
         let name = if token.id.starts_with(issued::OF_ISSUER) {
             token.id.clone()
         } else {

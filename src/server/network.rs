@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
 /// A network in CIDR notation, as in `10.0.0.0/8`; an address alone is a network of one.
@@ -111,6 +112,39 @@ impl Source {
     }
 }
 
+/// The URL under which clients see the server, as a trusted proxy names it in `X-Forwarded-Proto` and `X-Forwarded-Host`; without a
+/// slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outside(pub(super) String);
+
+impl Outside {
+    /// What the proxy before us says; nothing where there is none, or where it says nothing that can be believed.
+    pub(super) fn of<B>(request: &Request<B>, trusted: &[Network]) -> Option<Self> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+        if !trusted.iter().any(|network| network.contains(peer)) {
+            return None;
+        }
+        // Where several proxies have added to it, the last word is that of the one that we know.
+        let said = |name: &str| {
+            let last = request.headers().get_all(name).iter().next_back()?.to_str().ok()?;
+            last.rsplit(',').next().map(str::trim).filter(|it| !it.is_empty())
+        };
+        let (proto, host) = (said("x-forwarded-proto"), said("x-forwarded-host"));
+        if proto.is_none() && host.is_none() {
+            return None;
+        }
+        let scheme = match proto {
+            Some(scheme @ ("http" | "https")) => scheme,
+            Some(_) => return None,
+            None => "http",
+        };
+        let host = host.or_else(|| request.headers().get("host")?.to_str().ok())?;
+        let authority: Authority = host.parse().ok()?;
+        // A name before the host would be somebody's credentials.
+        (!authority.as_str().contains('@')).then(|| Self(format!("{scheme}://{authority}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +188,38 @@ mod tests {
         assert_eq!(source("10.0.0.1:1", &["1.2.3.4", "198.51.100.1"], "10.0.0.0/8"), "198.51.100.1");
         assert_eq!(source("10.0.0.1:1", &["nonsense"], "10.0.0.0/8"), "10.0.0.1");
         assert_eq!(source("10.0.0.1:1", &[], "10.0.0.0/8"), "10.0.0.1");
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_how_the_server_is_seen() {
+        let trusted = Network::list("10.0.0.0/8").unwrap();
+        let said = |peer: &str, headers: &[(&'static str, &str)]| {
+            let mut request = Request::new(());
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+            for (name, value) in headers {
+                request.headers_mut().append(*name, value.parse().unwrap());
+            }
+            Outside::of(&request, &trusted).map(|it| it.0)
+        };
+        let (proto, host) = (("x-forwarded-proto", "https"), ("x-forwarded-host", "scim.example.com"));
+        let inner = ("host", "bridge:8080");
+        let known = |url: &str| Some(url.to_owned());
+        for (peer, headers, expected) in [
+            ("10.0.0.1", vec![proto, host, inner], known("https://scim.example.com")),
+            ("10.0.0.1", vec![proto, inner], known("https://bridge:8080")),
+            ("10.0.0.1", vec![host], known("http://scim.example.com")),
+            (
+                "10.0.0.1",
+                vec![proto, ("x-forwarded-host", "evil.example, a.example:8443")],
+                known("https://a.example:8443"),
+            ),
+            ("10.0.0.1", vec![inner], None),
+            ("192.0.2.1", vec![proto, host, inner], None),
+            ("10.0.0.1", vec![("x-forwarded-proto", "javascript"), host], None),
+            ("10.0.0.1", vec![proto, ("x-forwarded-host", "a/b")], None),
+            ("10.0.0.1", vec![proto, ("x-forwarded-host", "jo@example.com")], None),
+        ] {
+            assert_eq!(said(peer, &headers), expected, "{peer} {headers:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answered::Answering;
 use super::auth::{Caller, ClientRequestId, RequestId, Straightened, no_route, tenant_of};
-use super::network::Source;
+use super::network::{Outside, Source};
 use super::refusals::Refusals;
 use super::{
     App, Error, answers, bulk, catalog, discovery, groups, health, me, metrics, oauth, openapi, query, users,
@@ -165,6 +165,11 @@ async fn around(
     }
     let source = Source::of(&request, &app.settings.trusted_proxies);
     request.extensions_mut().insert(source);
+    if app.settings.public_url.is_none()
+        && let Some(outside) = Outside::of(&request, &app.settings.trusted_proxies)
+    {
+        request.extensions_mut().insert(outside);
+    }
     let answering = Answering::default();
     request.extensions_mut().insert(answering.clone());
     let path = request.uri().path().to_owned();

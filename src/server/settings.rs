@@ -14,7 +14,8 @@ use crate::clock::Span;
 pub struct Settings {
     /// The address to listen on. Default `127.0.0.1:8080`; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The URL under which clients see the server; default `http://` and the bound address (`https://` with TLS).
+    /// The URL under which clients see the server; default: what a trusted proxy says in `X-Forwarded-Proto` and
+    /// `X-Forwarded-Host`, else `http://` and the bound address (`https://` with TLS).
     pub public_url: Option<String>,
     /// How long a write to a person waits for RingCX: 1 s to 50 s, default 20 s. Okta hangs up after 60 s.
     pub settle_timeout: Span,
@@ -40,7 +41,7 @@ pub struct Settings {
     pub lease: Option<Span>,
     /// How many refused credentials a minute from one address are answered 401; more are answered 429. Default 300.
     pub max_refusals_per_minute: u32,
-    /// The networks of proxies whose `X-Forwarded-For` is believed, as in `["10.0.0.0/8"]`. Default: nobody's.
+    /// The networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, as in `["10.0.0.0/8"]`. Default: nobody's.
     pub trusted_proxies: Vec<Network>,
     /// The most writes under way at once; more are answered 503. Default 4000.
     pub max_writes: usize,

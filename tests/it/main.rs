@@ -13,6 +13,7 @@ mod admins;
 mod alerts;
 mod api_token;
 mod audit;
+mod behind;
 mod beside;
 mod bulk;
 mod canary;
