@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, load, say};
 use crate::store::audit::chain::{self, Verdict};
-use crate::store::audit::story::{self, Stored};
+use crate::store::audit::story::{self, Stored, Wanted};
 use crate::store::{Store, jobs};
 
 #[derive(Subcommand)]
@@ -99,20 +99,9 @@ async fn export(options: Export) -> Result<(), Failure> {
     let since = time("--since", options.since.as_deref())?;
     let until = time("--until", options.until.as_deref())?;
     let store = open(options.config).await?;
-    let wanted = |it: &Stored| {
-        options.tenant.as_ref().is_none_or(|tenant| *tenant == it.tenant)
-            && since.is_none_or(|since| it.record.at >= since)
-            && until.is_none_or(|until| it.record.at < until)
-            && options
-                .person
-                .as_deref()
-                .is_none_or(|id| it.record.person.as_ref().is_some_and(|it| it.as_str() == id))
-    };
-    let told = story::each(&store, |record| {
-        if wanted(&record) {
-            say(&serde_json::to_string(&record).unwrap_or_default());
-        }
-    });
+    let wanted = Wanted { tenant: options.tenant, person: options.person, since, until };
+    let told =
+        story::some(&store, &wanted, |record| say(&serde_json::to_string(&record).unwrap_or_default()));
     told.await.context("the records were not read")?;
     store.close().await;
     Ok(())

@@ -7,6 +7,7 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
+use super::operator::operator;
 use super::runtime::beside;
 use super::{Failure, Of, say};
 use crate::domain::PersonId;
@@ -45,7 +46,11 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let drift = parts.reconciler.look(&tenant, person.as_ref()).await.context("RingCX was not compared")?;
     let mut left = drift.findings.len();
     if !options.dry_run && !drift.findings.is_empty() {
-        parts.reconciler.repair(&tenant, &drift).await.context("the repair was not written down")?;
+        parts
+            .reconciler
+            .repair(&tenant, &drift, Some(&operator()))
+            .await
+            .context("the repair was not written down")?;
         let begun = Instant::now();
         loop {
             parts.reconciler.run_jobs().await.context("the repair did not run")?;

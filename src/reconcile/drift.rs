@@ -14,7 +14,7 @@ use super::work::{Loaded, parse, wish};
 use super::{ContactError, Error, Reconciler, Tenant};
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
-use crate::domain::{PersonId, TenantId};
+use crate::domain::{Actor, PersonId, TenantId};
 use crate::store::{self, jobs, links, members, people};
 use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
 use crate::upstream::{self, Calls, Lane};
@@ -120,11 +120,12 @@ impl Reconciler {
         Ok(drift)
     }
 
-    /// Has what was found brought in line; how many people that concerns.
+    /// Has what was found brought in line, and what comes of it recorded under the name of `by`, an operator, or else of the
+    /// bridge; how many people that concerns.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn repair(&self, tenant: &TenantId, drift: &Drift) -> Result<usize, Error> {
+    pub async fn repair(&self, tenant: &TenantId, drift: &Drift, by: Option<&Actor>) -> Result<usize, Error> {
         let tenant = self.tenant(tenant)?;
         let concerned = drift.findings.iter().filter(|it| it.repair || it.adopt.is_some());
         let ids: Vec<(PersonId, Option<AgentGroupId>, Lane)> = concerned
@@ -135,7 +136,7 @@ impl Reconciler {
             })
             .collect();
         let count = ids.len();
-        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let (of, now, by) = (tenant.id.clone(), self.clock.now(), by.cloned());
         self.store
             .write(move |tx| {
                 for (id, adopt, lane) in &ids {
@@ -153,7 +154,10 @@ impl Reconciler {
                     link.agent_applied = None;
                     link.admin_applied = None;
                     links::save(tx, &of, id, &link, now)?;
-                    jobs::enqueue(tx, &of, id, *lane, now, now)?;
+                    match &by {
+                        Some(by) => jobs::enqueue_for(tx, &of, id, *lane, (now, now), by)?,
+                        None => jobs::enqueue(tx, &of, id, *lane, now, now)?,
+                    }
                 }
                 Ok::<_, store::Error>(())
             })

@@ -70,7 +70,7 @@ impl Reconciler {
                 continue;
             };
             match self.look(&tenant.id, Some(&person)).await {
-                Ok(drift) => self.repair(&tenant.id, &drift).await.map(drop).map_err(contact)?,
+                Ok(drift) => self.repair(&tenant.id, &drift, None).await.map(drop).map_err(contact)?,
                 // One that cannot be looked at holds up no other: its own job tries again.
                 Err(ContactError::Upstream(error)) => {
                     tracing::warn!(%error, tenant = %tenant.id, person.id = %person, "a change in RingCX was not looked at yet");

@@ -64,7 +64,7 @@ impl Reconciler {
                 self.create_in(tenant, by, new, Some(terms.group)).await?
             }
             Decision::Use(person) => {
-                self.place(tenant, person, terms.group).await?;
+                self.place(tenant, by, person, terms.group).await?;
                 let op = PatchOp::parse(additions(user, terms), rules)?;
                 self.change(tenant, by, person, Change::Patch(op), None).await?
             }
@@ -133,7 +133,7 @@ impl Reconciler {
             }
         }
         // The wish may have been there before, and the link be gone since: look afresh.
-        self.look_afresh(tenant, person).await?;
+        self.look_afresh(tenant, by, person).await?;
         self.work_once(tenant, person).await?;
         let (id, tenant_id) = (person.clone(), tenant.clone());
         let link = self.store.read(move |tx| links::get(tx, &tenant_id, &id)).await?;
@@ -157,29 +157,35 @@ impl Reconciler {
     async fn place(
         &self,
         tenant: &TenantId,
+        by: &Actor,
         person: &PersonId,
         group: AgentGroupId,
     ) -> Result<(), store::Error> {
-        let (of, id, now) = (tenant.clone(), person.clone(), self.clock.now());
+        let (of, by, id, now) = (tenant.clone(), by.clone(), person.clone(), self.clock.now());
         self.store
             .write(move |tx| {
                 let mut link = links::get(tx, &of, &id)?.unwrap_or_default();
                 link.home = Some(group);
                 links::save(tx, &of, &id, &link, now)?;
-                jobs::enqueue(tx, &of, &id, Lane::Update, now, now)
+                jobs::enqueue_for(tx, &of, &id, Lane::Update, (now, now), &by)
             })
             .await
     }
 
     /// Has the person's agent looked at, whatever was confirmed before.
-    async fn look_afresh(&self, tenant: &TenantId, person: &PersonId) -> Result<(), store::Error> {
-        let (of, id, now) = (tenant.clone(), person.clone(), self.clock.now());
+    async fn look_afresh(
+        &self,
+        tenant: &TenantId,
+        by: &Actor,
+        person: &PersonId,
+    ) -> Result<(), store::Error> {
+        let (of, by, id, now) = (tenant.clone(), by.clone(), person.clone(), self.clock.now());
         self.store
             .write(move |tx| {
                 let Some(mut link) = links::get(tx, &of, &id)? else { return Ok(()) };
                 link.agent_applied = None;
                 links::save(tx, &of, &id, &link, now)?;
-                jobs::enqueue(tx, &of, &id, Lane::Update, now, now)
+                jobs::enqueue_for(tx, &of, &id, Lane::Update, (now, now), &by)
             })
             .await
     }

@@ -186,7 +186,7 @@ impl Reconciler {
                 let Some(person) = person else { return Ok(One::Nothing) };
                 let loaded = breaker::loaded(tx, &of.id, person)?;
                 let one = match verdict {
-                    Verdict::Release => release(tx, &of, &loaded, now)?,
+                    Verdict::Release => release(tx, &of, &loaded, &by, now)?,
                     Verdict::Reject => {
                         let one = restore(tx, &of, &loss, &by, now)?;
                         if matches!(one, One::Done) {
@@ -229,11 +229,11 @@ impl Reconciler {
             return Ok(());
         };
         let record = self.record(id, Some(by.clone()), "local_disable_ended", &Value::Null);
-        let who = id.clone();
+        let (who, by) = (id.clone(), by.clone());
         let (unparked, switched_on) = self
             .store
             .write(move |tx| {
-                let suspended = end_local_disable(tx, &of, &who, now)?;
+                let suspended = end_local_disable(tx, &of, &who, &by, now)?;
                 if suspended {
                     audit::append(tx, &of, &record)?;
                 }
@@ -253,7 +253,13 @@ fn belongs(loss: &Loss, former: &Former, block: &Block) -> bool {
 }
 
 /// Lets the blocked writes of a person wait for RingCX like any other, and their departures count.
-fn release(tx: &mut Tx<'_>, tenant: &Tenant, loaded: &Loaded, now: jiff::Timestamp) -> Result<One, Error> {
+fn release(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    loaded: &Loaded,
+    by: &Actor,
+    now: jiff::Timestamp,
+) -> Result<One, Error> {
     let id = &loaded.person.id;
     let rules = tenant.rules.uncounted();
     let mut base = accept::base_of(loaded)?;
@@ -281,7 +287,7 @@ fn release(tx: &mut Tx<'_>, tenant: &Tenant, loaded: &Loaded, now: jiff::Timesta
         let new = NewRevision { kind: revision.kind, change: &change, body: &body, by: &revision.by, now };
         revisions::append(tx, &tenant.id, id, &new)?;
     }
-    jobs::enqueue(tx, &tenant.id, id, lane, now, now)?;
+    jobs::enqueue_for(tx, &tenant.id, id, lane, (now, now), by)?;
     Ok(One::Done)
 }
 
@@ -399,6 +405,7 @@ fn end_local_disable(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     id: &PersonId,
+    by: &Actor,
     now: jiff::Timestamp,
 ) -> Result<bool, store::Error> {
     let Some(person) = people::lock(tx, tenant, id)?.filter(|it| it.suspended && it.deleted.is_none()) else {
@@ -414,6 +421,6 @@ fn end_local_disable(
     link.agent_applied = None;
     link.admin_applied = None;
     links::save(tx, tenant, id, &link, now)?;
-    jobs::enqueue(tx, tenant, id, Lane::Update, now, now)?;
+    jobs::enqueue_for(tx, tenant, id, Lane::Update, (now, now), by)?;
     Ok(true)
 }

@@ -224,6 +224,6 @@ impl Reconciler {
             return Ok(());
         }
         let drift = Drift { findings, ..Drift::default() };
-        self.repair(&tenant.id, &drift).await.map(drop).map_err(contact)
+        self.repair(&tenant.id, &drift, None).await.map(drop).map_err(contact)
     }
 }

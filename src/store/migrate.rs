@@ -3,7 +3,7 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 13] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
     (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
     (3, "0003_parked", include_str!("../../migrations/0003_parked.sql")),
@@ -17,6 +17,7 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
     (11, "0011_token_networks", include_str!("../../migrations/0011_token_networks.sql")),
     (12, "0012_owners", include_str!("../../migrations/0012_owners.sql")),
     (13, "0013_unlinked", include_str!("../../migrations/0013_unlinked.sql")),
+    (14, "0014_audit_reading", include_str!("../../migrations/0014_audit_reading.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

@@ -6,13 +6,15 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ringcx_scim::clock::{Clock, Ids};
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::reconcile::alert::{self, Kind};
 use ringcx_scim::reconcile::{Reconciler, Times};
 use ringcx_scim::store::{self, Store, tokens};
 use ringcx_scim::upstream::{AlertSettings, Webhook};
-use ringcx_simulator::{Fault, FaultKind, Profile};
+use ringcx_simulator::{Fault, FaultKind, Profile, Seed};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -246,4 +248,31 @@ async fn a_token_is_spoken_of_thirty_seven_and_one_day_before_its_end_once_each(
         made[2].expires.unwrap().as_second()
     );
     assert!(metrics.contains(&line), "{metrics}");
+}
+
+#[tokio::test]
+async fn the_ringcentral_jwt_is_spoken_of_thirty_seven_and_one_day_before_its_end_once_each() {
+    let mut receiver = Receiver::start(&[200]).await;
+    let clock = clock();
+    let end = clock.now() + Duration::from_hours(40 * 24);
+    let claims = URL_SAFE_NO_PAD.encode(json!({"sub": "owner", "exp": end.as_second()}).to_string());
+    let mut seed = Seed::demo();
+    seed.jwt = format!("{}.{claims}.c2ln", URL_SAFE_NO_PAD.encode("{\"alg\":\"RS256\"}"));
+    let bridge =
+        TestBridge::start(Setup { seed: seed.clone(), clock: clock.clone(), ..Setup::default() }).await;
+    let controller = bridge.reconciler.clone().with_webhook(receiver.webhook());
+    let mut told = Vec::new();
+    // 40, 29, 28, 6, 0.5 days before its end, and half a day after.
+    for hours in [0, 11 * 24, 24, 22 * 24, 132, 24] {
+        clock.advance(Duration::from_hours(hours));
+        controller.look_at_tokens().await.unwrap();
+        controller.send_alerts().await.unwrap();
+        for came in receiver.all() {
+            let text = came["text"].as_str().unwrap();
+            assert!(text.contains(&end.to_string()[..10]) && text.contains("ringcentral.jwt"), "{text}");
+            assert!(!text.contains(&claims) && came["kind"] == "token_expiring", "{came}");
+            told.push(came["subject"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(told, ["ringcentral-jwt:30", "ringcentral-jwt:7", "ringcentral-jwt:1"]);
 }

@@ -8,7 +8,7 @@ use ringcx_scim::store::audit::story::{self, Stored};
 use ringcx_simulator::{Fault, FaultKind};
 use serde_json::{Value, json};
 
-use crate::crash::serve::{Serve, configure, send, until};
+use crate::crash::serve::{Serve, command, configure, send, until};
 use crate::support::{Setup, TestBridge};
 
 fn actions(story: &[Stored]) -> Vec<&str> {
@@ -284,4 +284,44 @@ fn broken_chains_are_named(config: &Path, database: &Path) {
         }
     }
     assert_eq!(run(config, &["audit", "verify", "--expect", &head]).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_an_operator_sets_going_is_recorded_under_their_name() {
+    let extension = json!({
+        "id": 3_361_292_111_i64, "extensionNumber": "201", "name": "Al Doe", "type": "User", "contact": {"email": "al@example.com"},
+    });
+    let seed = ringcx_simulator::Seed::demo().rc_extension(extension);
+    let simulator =
+        ringcx_simulator::Simulator::start(ringcx_simulator::Options { seed, ..Default::default() });
+    let simulator = simulator.await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("bridge.db").display());
+    let (config, token) = configure(folder.path(), &simulator.url(), &url, "2s");
+    let serve = Serve::ready(&config).await;
+    let users = format!("{}/Users", serve.base);
+    let (status, user) = send(reqwest::Method::POST, &users, &token, Some(&jo())).await.unwrap();
+    assert_eq!(status, 201, "{user}");
+    assert!(serve.terminate().await);
+    let ringcx = simulator.admin();
+    let agent = user["urn:ietf:params:scim:schemas:extension:ringcx:2.0:User"]["agentId"].as_str().unwrap();
+    ringcx.move_agent(agent.parse().unwrap(), 1001);
+    let (code, said) = command(&config, &["reconcile"]).await;
+    assert_eq!(code, 0, "{said}");
+    let import = ["office", "import", "--agent-group", "Default", "--yes", "al@example.com"];
+    let (code, said) = command(&config, &import).await;
+    assert_eq!(code, 0, "{said}");
+    let (_, out, _) = run(&config, &["audit", "export"]);
+    let records: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let by = |action: &str, actor: &str| {
+        let found = records.iter().filter(|it| it["action"] == action && it["actor"] == actor);
+        found.map(|it| it["request_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(by("createAgent", "token:test").len(), 1, "{out}");
+    assert_eq!(by("createAgent", "cli:kim").len(), 1, "{out}");
+    // Each run of a command is a request of its own.
+    let moved = records.iter().find(|it| it["actor"] == "cli:kim" && it["person"] == user["id"]);
+    let moved = moved.unwrap_or_else(|| panic!("{out}"))["request_id"].as_str().unwrap();
+    assert!(!moved.is_empty() && !by("createAgent", "cli:kim").contains(&moved.to_owned()), "{out}");
+    assert!(records.iter().all(|it| it["actor"] != "bridge"), "{out}");
 }

@@ -26,7 +26,7 @@ async fn world(networks: &str) -> World {
 }
 
 async fn get(world: &World, path: &str, token: &str, headers: &[(&str, &str)]) -> (u16, Value) {
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().build().unwrap();
     let mut request = client.get(format!("{}{path}", world.serve.base)).bearer_auth(token);
     for (name, value) in headers {
         request = request.header(*name, *value);

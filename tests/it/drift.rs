@@ -31,7 +31,7 @@ async fn person(bridge: &TestBridge, name: &str) -> (String, i64) {
 /// Looks, repairs, and does what that has set going.
 async fn reconcile(bridge: &TestBridge) -> Drift {
     let drift = bridge.reconciler.look(&tenant(), None).await.unwrap();
-    bridge.reconciler.repair(&tenant(), &drift).await.unwrap();
+    bridge.reconciler.repair(&tenant(), &drift, None).await.unwrap();
     bridge.run_jobs().await;
     drift
 }

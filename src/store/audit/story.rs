@@ -1,5 +1,6 @@
 //! Records as they are shown: all of them for an export, or those of one request.
 
+use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
@@ -108,6 +109,74 @@ pub async fn each(store: &Store, mut take: impl FnMut(Stored)) -> Result<(), Err
     }
 }
 
+/// Which records somebody asks for; everything that is set must agree.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// About this person, by SCIM id.
+    pub person: Option<String>,
+    /// From this time on.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl Wanted {
+    fn takes(&self, it: &Stored) -> bool {
+        self.tenant.as_ref().is_none_or(|tenant| *tenant == it.tenant)
+            && self.since.is_none_or(|since| it.record.at >= since)
+            && self.until.is_none_or(|until| it.record.at < until)
+    }
+
+    /// The page behind a record, or the first one.
+    fn page(&self, tx: &mut Tx<'_>, behind: Option<&Record>) -> Result<Vec<Stored>, Error> {
+        let first = self.since.unwrap_or(Timestamp::UNIX_EPOCH);
+        let end = self.until.unwrap_or(Timestamp::MAX);
+        let id = behind.map(|it| it.id.as_str()).unwrap_or_default();
+        if let Some(person) = &self.person {
+            let of_page = [person.into(), id.into(), first.into(), end.into(), PAGE.into()];
+            return tx.all(&select(OF_PERSON), &of_page, read);
+        }
+        let from = behind.map_or(first, |it| it.at);
+        tx.all(&select(OF_TIME), &[from.into(), id.into(), end.into(), PAGE.into()], read)
+    }
+}
+
+/// What is about a person, behind an id.
+const OF_PERSON: &str = "person_id = $1 AND id > $2 AND at >= $3 AND at < $4 ORDER BY id LIMIT $5";
+
+/// What is of a stretch of time, behind a time and an id.
+const OF_TIME: &str = "at >= $1 AND (at > $1 OR id > $2) AND at < $3 ORDER BY at, id LIMIT $4";
+
+fn select(which: &str) -> String {
+    format!("SELECT {COLUMNS}, seq, prev_hash, hash FROM audit WHERE {which}")
+}
+
+/// Hands over the records that somebody asks for: about a person or of a stretch of time by an index and in the order of time,
+/// else in the order of the chain.
+///
+/// # Errors
+/// When the store cannot answer.
+pub async fn some(store: &Store, wanted: &Wanted, mut take: impl FnMut(Stored)) -> Result<(), Error> {
+    let mut take = |found: Stored| {
+        if wanted.takes(&found) {
+            take(found);
+        }
+    };
+    if wanted.person.is_none() && wanted.since.is_none() && wanted.until.is_none() {
+        return each(store, take).await;
+    }
+    let mut behind: Option<Record> = None;
+    loop {
+        let (asked, place) = (wanted.clone(), behind.clone());
+        let found = store.read_long(move |tx| asked.page(tx, place.as_ref())).await?;
+        let Some(last) = found.last() else { return Ok(()) };
+        behind = Some(last.record.clone());
+        found.into_iter().for_each(&mut take);
+    }
+}
+
 /// The records of a request, by the id that the bridge or the client gave it, in the order in which they were made.
 ///
 /// # Errors
@@ -125,4 +194,20 @@ pub async fn of_request(store: &Store, request: &str) -> Result<Vec<Stored>, Err
     .concat();
     let request = request.to_owned();
     store.read_long(move |tx| tx.all(&sql, &[(&request).into()], read)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_found_by_an_index() {
+        let store = Store::open(&crate::store::Settings::at("sqlite::memory:")).await.unwrap();
+        for (which, index, count) in [(OF_PERSON, "audit_person", 5), (OF_TIME, "audit_at", 4)] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", select(which));
+            let values = vec![crate::store::Val::from(0_i64); count];
+            let plan = store.read(move |tx| tx.all(&sql, &values, |row| row.text(3))).await.unwrap();
+            assert!(plan.iter().all(|it| it.starts_with("SEARCH") && it.contains(index)), "{plan:?}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ on_both!(
     records_of_an_earlier_version_keep_their_place,
     a_request_finds_the_records_that_it_was_merged_into,
     an_export_has_every_record_once,
+    an_export_of_a_person_or_a_time_has_what_is_asked_for,
 );
 
 fn record(n: i64) -> audit::Record {
@@ -144,5 +145,30 @@ async fn an_export_has_every_record_once(scratch: Scratch) {
         let expected: Vec<Option<i64>> = (1..=records).map(Some).chain([None, None]).collect();
         assert_eq!(seen, expected, "{records}");
         scratch.change("DELETE FROM audit").await.unwrap();
+    }
+}
+
+async fn an_export_of_a_person_or_a_time_has_what_is_asked_for(scratch: Scratch) {
+    sealed(1_100, &scratch).await;
+    let other = |n: i64| record(n).about(&person_id(2));
+    let add = move |tx: &mut Tx<'_>| (1_100..1_110).try_for_each(|n| audit::append(tx, &tenant(), &other(n)));
+    scratch.store.write(add).await.unwrap();
+    let person = |n: usize| Some(person_id(n).to_string());
+    let wanted = story::Wanted::default;
+    for (wanted, expected) in [
+        (wanted(), (0..1_110).collect::<Vec<i64>>()),
+        (story::Wanted { person: person(1), ..wanted() }, (0..1_100).collect()),
+        (story::Wanted { person: person(2), ..wanted() }, (1_100..1_110).collect()),
+        (story::Wanted { person: person(1), since: Some(at(1_098)), ..wanted() }, vec![1_098, 1_099]),
+        (story::Wanted { person: person(2), until: Some(at(1_101)), ..wanted() }, vec![1_100]),
+        (story::Wanted { since: Some(at(7)), until: Some(at(1_102)), ..wanted() }, (7..1_102).collect()),
+        (story::Wanted { since: Some(at(1_109)), ..wanted() }, vec![1_109]),
+        (story::Wanted { tenant: Some("other".to_owned()), since: Some(at(0)), ..wanted() }, vec![]),
+        (story::Wanted { person: person(3), ..wanted() }, vec![]),
+    ] {
+        let mut found = Vec::new();
+        let take = |it: story::Stored| found.push(it.record.id.parse::<i64>().unwrap());
+        story::some(&scratch.store, &wanted, take).await.unwrap();
+        assert_eq!(found, expected, "{wanted:?}");
     }
 }

@@ -471,7 +471,7 @@ async fn an_imported_agent_that_a_supervisor_moves_is_followed_not_brought_back(
     bridge.ringcx.move_agent(5001, 1002);
     let drift = bridge.reconciler.look(&tenant(), None).await.unwrap();
     assert_eq!(drift.findings.len(), 1);
-    bridge.reconciler.repair(&tenant(), &drift).await.unwrap();
+    bridge.reconciler.repair(&tenant(), &drift, None).await.unwrap();
     let leo = user(&bridge, "leo@example.com").await;
     assert_eq!(leo["groups"][0]["display"], "US Agents");
     assert_eq!(patch(&bridge, &leo, set("name.familyName", &json!("New"))).await.status, 200);
