@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::case::{Case, Entry};
+use super::case::{Case, Entry, Look};
 use super::trouble::{Doing, Trouble};
 use crate::domain::link::{AdminLink, about_to_set};
 use crate::domain::plan::{NewAdmin, ObservedAdmin};
@@ -62,6 +62,7 @@ impl Case<'_> {
             roles: made.roles(),
             rights_docs: BTreeSet::new(),
         });
+        self.looks.admin.done();
         self.remember(inventory::Item::admin(made, self.clock.now()), entry, outcome).await
     }
 
@@ -105,7 +106,7 @@ impl Case<'_> {
     }
 
     /// `setIsActive` is documented for "authenticated user" only: where it is refused, or does nothing, the whole object does it.
-    async fn switch_admin(&self, id: UserId, on: bool) -> Result<(), Trouble> {
+    async fn switch_admin(&mut self, id: UserId, on: bool) -> Result<(), Trouble> {
         let entry = self.begin("setIsActive", &json!({"userId": id, "isActive": on})).await?;
         match self.calls.set_admin_active(id, on).await {
             Err(upstream::Error::Forbidden(_) | upstream::Error::Rejected { .. }) => {
@@ -113,7 +114,7 @@ impl Case<'_> {
             }
             answer => self.end(entry, answer, "the administrator").await?,
         }
-        let after = self.look_at_admin(id).await?;
+        let after = self.look_again_at_admin(id).await?;
         if after.enabled() == on {
             return Ok(());
         }
@@ -144,7 +145,7 @@ impl Case<'_> {
         let base = if seen.admin.roles() == seen.roles {
             seen.admin.clone()
         } else {
-            self.look_at_admin(seen.id).await?
+            self.look_again_at_admin(seen.id).await?
         };
         if let Some(link) = &mut self.link.admin {
             about_to_set(&mut link.owned, &mut link.former, base.raw(), changes);
@@ -266,12 +267,21 @@ impl Case<'_> {
         self.save_link().await
     }
 
+    /// Looks at the administrator for a change that is to follow.
+    async fn look_again_at_admin(&mut self, id: UserId) -> Result<Admin, Trouble> {
+        self.looks.admin = Look::default();
+        let admin = self.looks.admin.looking(&self.calls).admin(id).await;
+        self.looks.admin.done();
+        admin.map_err(|error| Trouble::of(Doing::Removing, "the administrator", &error))
+    }
+
+    /// Sends the whole administrator as it was seen last, with changes.
     async fn put_admin(&self, seen: &Admin, changes: &BTreeMap<String, Value>) -> Result<(), Trouble> {
         let Some(id) = seen.id() else { return Ok(()) };
         let mut body = seen.raw().clone();
         body.extend(changes.clone());
         let entry = self.begin("updateAdmin", &json!({"userId": id})).await?.changing(seen.raw(), &body);
-        let answer = self.calls.put_admin(id, body).await;
+        let answer = self.looks.admin.changing(&self.calls, self.fresh).put_admin(id, body).await;
         self.end(entry, answer, "the administrator").await.map(drop)
     }
 }

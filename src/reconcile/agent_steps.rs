@@ -119,7 +119,7 @@ impl Case<'_> {
             rc_user_id,
             found: Found::default(),
         });
-        self.seen.agent = Some(ObservedAgent { id, group, agent: made.clone() });
+        self.saw_agent(ObservedAgent { id, group, agent: made.clone() });
         self.remember(inventory::Item::agent(made, group, self.clock.now()), entry, outcome).await
     }
 
@@ -166,7 +166,7 @@ impl Case<'_> {
                 username.clone_into(&mut link.username);
             }
         }
-        self.seen.agent = Some(after);
+        self.saw_agent(after);
         self.save_link().await
     }
 
@@ -194,7 +194,7 @@ impl Case<'_> {
         if let Some(link) = &mut self.link.agent {
             link.enabled = false;
         }
-        self.seen.agent = Some(after);
+        self.saw_agent(after);
         self.save_link().await
     }
 
@@ -216,7 +216,8 @@ impl Case<'_> {
             }
             Err(trouble) => return Err(trouble),
         }
-        self.seen.agent = Some(self.look_at_agent(seen.group, seen.id).await?);
+        let after = self.look_at_agent(seen.group, seen.id).await?;
+        self.saw_agent(after);
         Ok(())
     }
 
@@ -240,6 +241,12 @@ impl Case<'_> {
         }
     }
 
+    /// What the agent is like now.
+    fn saw_agent(&mut self, agent: ObservedAgent) {
+        self.seen.agent = Some(agent);
+        self.looks.agent.done();
+    }
+
     async fn put_agent(
         &mut self,
         seen: &ObservedAgent,
@@ -248,7 +255,12 @@ impl Case<'_> {
     ) -> Result<ObservedAgent, Trouble> {
         let entry = self.begin(operation, &json!({"agentId": seen.id})).await?;
         let entry = entry.changing(&seen.agent.for_put(), &body);
-        let answer = self.calls.put_agent(seen.group, seen.id, body.clone()).await;
+        let answer = self
+            .looks
+            .agent
+            .changing(&self.calls, self.fresh)
+            .put_agent(seen.group, seen.id, body.clone())
+            .await;
         let answer = self.end(entry, answer, "the agent").await?;
         let agent = answer.unwrap_or_else(|| Agent::from_raw(body));
         Ok(ObservedAgent { id: seen.id, group: seen.group, agent })
@@ -336,13 +348,14 @@ impl Case<'_> {
     ) -> Result<Option<Agent>, upstream::Error> {
         body.insert("agentGroup".to_owned(), json!({"id": target, "agentGroupId": target}));
         body.insert("groupId".to_owned(), json!(target));
+        let calls = self.looks.agent.changing(&self.calls, self.fresh);
         match strategy {
-            MoveStrategy::Path => self.calls.put_agent(target, seen.id, body).await,
+            MoveStrategy::Path => calls.put_agent(target, seen.id, body).await,
             MoveStrategy::Bulk => {
-                let agents = self.calls.put_agents(target, vec![body]).await?;
+                let agents = calls.put_agents(target, vec![body]).await?;
                 Ok(agents.into_iter().find(|agent| agent.id() == Some(seen.id)))
             }
-            MoveStrategy::Body | MoveStrategy::Auto => self.calls.put_agent(seen.group, seen.id, body).await,
+            MoveStrategy::Body | MoveStrategy::Auto => calls.put_agent(seen.group, seen.id, body).await,
         }
     }
 

@@ -36,7 +36,7 @@ impl Case<'_> {
             }
             match self.carry_out(step, desired, &mut power).await {
                 Ok(()) => {}
-                Err(trouble @ (Trouble::Limited(_) | Trouble::Store(_))) => {
+                Err(trouble @ (Trouble::Limited(_) | Trouble::Outdated | Trouble::Store(_))) => {
                     return Err(first.unwrap_or(trouble));
                 }
                 Err(trouble) if step.takes() => first = first.or(Some(trouble)),

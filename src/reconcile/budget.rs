@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::store::budgets::{self, Bucket, Taken};
 use crate::store::{self, Store, Tx};
-use crate::upstream::{BELIEVED, BoxFuture, Budget, Lane, Line};
+use crate::upstream::{BELIEVED, BoxFuture, Budget, Lane, Line, Ticket};
 
 /// The longest pause between two looks at the bucket.
 const LOOK: Duration = Duration::from_millis(500);
@@ -54,8 +54,13 @@ impl SharedBudget {
         }
     }
 
-    async fn wait(&self, lane: Lane, give_up_at: Option<Instant>) -> Result<(), Duration> {
-        let place = self.line.enter(lane);
+    async fn wait(
+        &self,
+        lane: Lane,
+        ticket: Option<&Ticket>,
+        give_up_at: Option<Instant>,
+    ) -> Result<(), Duration> {
+        let place = self.line.enter(lane, ticket);
         loop {
             let moves = place.moves();
             if !place.is_first() {
@@ -141,8 +146,13 @@ impl SharedBudget {
 }
 
 impl Budget for SharedBudget {
-    fn acquire(&self, lane: Lane, give_up_at: Option<Instant>) -> BoxFuture<'_, Result<(), Duration>> {
-        Box::pin(self.wait(lane, give_up_at))
+    fn acquire<'a>(
+        &'a self,
+        lane: Lane,
+        ticket: Option<&'a Ticket>,
+        give_up_at: Option<Instant>,
+    ) -> BoxFuture<'a, Result<(), Duration>> {
+        Box::pin(self.wait(lane, ticket, give_up_at))
     }
 
     fn acquire_of(&self, limit: &str, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::case::{Case, Entry};
 use super::trouble::{PAUSE, Trouble};
 use crate::scim;
-use crate::store::{self, facts, journal, links};
+use crate::store::{facts, journal, links};
 
 /// The fact whose row is locked while the caps are looked at.
 const LOCK: &str = "caps";
@@ -35,7 +35,7 @@ impl Case<'_> {
         }
         let (entry, row) = self.entry(operation, intent);
         let (tenant, now) = (self.tenant.id.clone(), self.clock.now());
-        let full = self.store.write(move |tx| {
+        let full = self.write(move |tx| {
             facts::set(tx, &tenant, LOCK, "", now)?;
             if let Some(most) = max_agents
                 && links::count_agents(tx, &tenant)? >= most
@@ -52,7 +52,7 @@ impl Case<'_> {
                 }
             }
             journal::open(tx, &tenant, &row)?;
-            Ok::<_, store::Error>(None)
+            Ok(None)
         });
         match full.await? {
             None => Ok(entry),

@@ -1,8 +1,10 @@
 //! The work on one person, under lease: what is remembered, what was seen, and the rows written around each call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::record::differences;
 use super::tenant::{Known, Tenant};
@@ -12,9 +14,9 @@ use crate::domain::link::Link;
 use crate::domain::plan::{Observed, ObservedAgent};
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim;
-use crate::store::{self, Store, Tx, audit, facts, inventory, journal, links};
+use crate::store::{self, Store, Tx, audit, facts, inventory, jobs, journal, links};
 use crate::upstream::model::{Admin, AgentGroupId, AgentId, UserId};
-use crate::upstream::{self, Calls};
+use crate::upstream::{self, Calls, Ticket};
 
 /// One person while a worker holds their lease.
 pub(super) struct Case<'a> {
@@ -26,6 +28,8 @@ pub(super) struct Case<'a> {
     pub(super) known: Arc<Known>,
     /// Who is worked on.
     pub(super) person: PersonId,
+    /// The proof that nobody else works on them.
+    pub(super) lease: jobs::Lease,
     /// On whose behalf.
     pub(super) by: Actor,
     /// All requests that this work carries out.
@@ -34,10 +38,50 @@ pub(super) struct Case<'a> {
     pub(super) link: Link,
     /// What RingCX showed last.
     pub(super) seen: Observed,
+    /// When that was.
+    pub(super) looks: Looks,
+    /// How old it may be when a change that rests on it is sent.
+    pub(super) fresh: Duration,
     /// What is to be said about the person although the work went well.
     pub(super) notes: Vec<String>,
     /// The way to RingCX, in the lane of this work.
     pub(super) calls: Calls,
+}
+
+/// The last look at each persona.
+#[derive(Default)]
+pub(super) struct Looks {
+    pub(super) agent: Look,
+    pub(super) admin: Look,
+}
+
+/// A look at RingCX, and the place in line for the change that rests on it.
+pub(super) struct Look {
+    at: Instant,
+    ticket: Ticket,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { at: Instant::now(), ticket: Ticket::default() }
+    }
+}
+
+impl Look {
+    /// The look was this moment.
+    pub(super) fn done(&mut self) {
+        self.at = Instant::now();
+    }
+
+    /// The calls with which one looks.
+    pub(super) fn looking(&self, calls: &Calls) -> Calls {
+        calls.in_turn_of(&self.ticket)
+    }
+
+    /// The calls for a change that sends back what was seen, which must not be older than `fresh` when it goes out.
+    pub(super) fn changing(&self, calls: &Calls, fresh: Duration) -> Calls {
+        calls.in_turn_of(&self.ticket).not_after(self.at + fresh)
+    }
 }
 
 /// An open row of the journal: a changing call that may be on its way.
@@ -89,8 +133,22 @@ impl Case<'_> {
     pub(super) async fn begin(&self, operation: &str, intent: &Value) -> Result<Entry, Trouble> {
         let (entry, row) = self.entry(operation, intent);
         let tenant = self.tenant.id.clone();
-        self.store.write(move |tx| journal::open(tx, &tenant, &row)).await?;
+        self.write(move |tx| journal::open(tx, &tenant, &row)).await?;
         Ok(entry)
+    }
+
+    /// Writes to the store, unless somebody else has taken over: then the work stops where it stands, and what it has left
+    /// open in the journal is looked up by the other one.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        closure: impl Fn(&mut Tx<'_>) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let lease = self.lease.clone();
+        let written = self.store.write(move |tx| {
+            lease.check(tx)?;
+            closure(tx)
+        });
+        Ok(written.await?)
     }
 
     /// A call and its row.
@@ -141,11 +199,12 @@ impl Case<'_> {
         match answer {
             Ok(value) => Ok((entry, value)),
             Err(error) => {
-                if matches!(error, upstream::Error::Limited { after } if after.is_zero()) {
-                    // It made way before it was sent, so there is nothing to tell anybody.
+                let made_way = matches!(error, upstream::Error::Limited { after } if after.is_zero());
+                if made_way || error == upstream::Error::Outdated {
+                    // It was not sent, so there is nothing to tell anybody.
                     let (tenant, id) = (self.tenant.id.clone(), entry.id);
                     self.store.write(move |tx| journal::discard(tx, &tenant, &id)).await?;
-                    return Err(Trouble::Limited(std::time::Duration::ZERO));
+                    return Err(Trouble::of(doing, what, &error));
                 }
                 let entry = Entry { reason: Some(error.to_string()), ..entry };
                 if error.may_have_been_applied() {
@@ -162,7 +221,7 @@ impl Case<'_> {
     /// Closes a row of the journal and leaves a record for the auditor.
     pub(super) async fn close(&self, entry: Entry, outcome: &'static str) -> Result<(), Trouble> {
         let (tenant, closing) = (self.tenant.id.clone(), self.closing(entry, outcome));
-        Ok(self.store.write(move |tx| closing.write(tx, &tenant)).await?)
+        self.write(move |tx| closing.write(tx, &tenant)).await
     }
 
     /// The answer was lost: the row of the journal stays open, and the auditor learns that the call was made.
@@ -211,7 +270,7 @@ impl Case<'_> {
     pub(super) async fn save_link(&self) -> Result<(), Trouble> {
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
-        Ok(self.store.write(move |tx| links::save(tx, &tenant, &person, &link, now)).await?)
+        self.write(move |tx| links::save(tx, &tenant, &person, &link, now)).await
     }
 
     /// Something learned about this tenant's RingCX.
@@ -237,16 +296,14 @@ impl Case<'_> {
         let closing = self.closing(entry, outcome);
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
-        Ok(self
-            .store
-            .write(move |tx| {
-                if let Some(item) = &item {
-                    inventory::put(tx, &tenant, item)?;
-                }
-                closing.write(tx, &tenant)?;
-                links::save(tx, &tenant, &person, &link, now)
-            })
-            .await?)
+        self.write(move |tx| {
+            if let Some(item) = &item {
+                inventory::put(tx, &tenant, item)?;
+            }
+            closing.write(tx, &tenant)?;
+            links::save(tx, &tenant, &person, &link, now)
+        })
+        .await
     }
 
     /// Takes a deleted agent out of the inventory.
@@ -262,19 +319,17 @@ impl Case<'_> {
     /// Takes an agent that RingCX no longer has out of the inventory.
     pub(super) async fn strike_agent(&self, id: AgentId) -> Result<(), Trouble> {
         let tenant = self.tenant.id.clone();
-        Ok(self.store.write(move |tx| inventory::remove(tx, &tenant, inventory::Kind::Agent, id.0)).await?)
+        self.write(move |tx| inventory::remove(tx, &tenant, inventory::Kind::Agent, id.0)).await
     }
 
     async fn forget(&self, kind: inventory::Kind, id: i64) -> Result<(), Trouble> {
         let (tenant, person, link, now) =
             (self.tenant.id.clone(), self.person.clone(), self.link.clone(), self.clock.now());
-        Ok(self
-            .store
-            .write(move |tx| {
-                inventory::remove(tx, &tenant, kind, id)?;
-                links::save(tx, &tenant, &person, &link, now)
-            })
-            .await?)
+        self.write(move |tx| {
+            inventory::remove(tx, &tenant, kind, id)?;
+            links::save(tx, &tenant, &person, &link, now)
+        })
+        .await
     }
 
     /// The agent as RingCX shows it now.

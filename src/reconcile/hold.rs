@@ -10,10 +10,11 @@ use serde_json::json;
 use super::tenant::Tenant;
 use super::trouble::Trouble;
 use super::{Error, Reconciler};
+use crate::clock::Clock;
 use crate::domain::policy::Mode;
 use crate::domain::{Actor, TenantId};
 use crate::store::holds::{self, Pause};
-use crate::store::{self, Store, Tx, audit, planned};
+use crate::store::{self, Store, Tx, audit, jobs, planned};
 use crate::upstream::{self, BoxFuture, Gate, Lane};
 
 /// When a client whose write waits for an operator asks again.
@@ -144,12 +145,19 @@ pub(super) struct TenantGate {
     store: Store,
     tenant: TenantId,
     mode: Mode,
+    /// The job whose work this is.
+    work: Option<(jobs::Lease, Clock)>,
 }
 
 impl TenantGate {
     /// The gate of `tenant`.
     pub(super) fn new(store: &Store, tenant: &Tenant) -> Self {
-        Self { store: store.clone(), tenant: tenant.id.clone(), mode: tenant.policy.mode }
+        Self { store: store.clone(), tenant: tenant.id.clone(), mode: tenant.policy.mode, work: None }
+    }
+
+    /// The gate for the work on one job: nothing is sent when somebody else has taken it over, or is about to.
+    pub(super) fn while_held(self, lease: jobs::Lease, clock: &Clock) -> Self {
+        Self { work: Some((lease, clock.clone())), ..self }
     }
 
     async fn ask(&self, lane: Lane) -> Result<(), upstream::Error> {
@@ -161,8 +169,19 @@ impl TenantGate {
             return Err(upstream::Error::Held(why));
         }
         let (tenant, mode) = (self.tenant.clone(), self.mode);
-        let hold = self.store.read(move |tx| of(tx, &tenant, mode)).await;
-        match hold.map_err(|error| upstream::Error::store(error.to_string()))? {
+        let work = self.work.as_ref().map(|(lease, clock)| (lease.clone(), clock.now()));
+        let looked = self.store.read(move |tx| {
+            let taken_over = match &work {
+                Some((lease, now)) => !lease.holds(tx, *now)?,
+                None => false,
+            };
+            Ok::<_, store::Error>((of(tx, &tenant, mode)?, taken_over))
+        });
+        let looked = looked.await;
+        if matches!(looked, Ok((_, true))) {
+            return Err(upstream::Error::Outdated);
+        }
+        match looked.map(|(hold, _)| hold).map_err(|error| upstream::Error::store(error.to_string()))? {
             Some(hold) if !hold.admits(lane) => Err(upstream::Error::Held(hold.sentence(&self.tenant))),
             _ => Ok(()),
         }

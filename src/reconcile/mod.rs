@@ -122,6 +122,9 @@ pub struct Times {
     pub poll: Duration,
     /// How long a lease lasts without being prolonged; longer than the longest call.
     pub lease: Duration,
+    /// How old what was seen of an account may be when a change that rests on it is sent: whatever somebody has changed in RingCX
+    /// in between would be undone.
+    pub fresh: Duration,
     /// The pause after a call whose answer was lost.
     pub look_again: Duration,
     /// The longest pause between two tries.
@@ -148,6 +151,7 @@ impl Default for Times {
             settle: Duration::from_secs(20),
             poll: Duration::from_millis(200),
             lease: Duration::from_secs(20),
+            fresh: Duration::from_secs(5),
             look_again: Duration::from_secs(1),
             longest_pause: Duration::from_mins(5),
             debounce: Duration::from_secs(1),

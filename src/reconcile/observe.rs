@@ -18,6 +18,7 @@ impl Case<'_> {
             && let Some(link) = self.link.agent.clone()
         {
             self.seen.agent = self.find_agent(link.id.agent, link.id.group, desired).await?;
+            self.looks.agent.done();
             if self.seen.agent.is_none() {
                 // Not a candidate for anybody any more, so that a new try makes a new agent.
                 self.strike_agent(link.id.agent).await?;
@@ -36,7 +37,7 @@ impl Case<'_> {
             && self.seen.admin.is_none()
             && let Some(link) = self.link.admin.clone()
         {
-            let admin = match self.calls.admin(link.id).await {
+            let admin = match self.looks.admin.looking(&self.calls).admin(link.id).await {
                 Ok(admin) => admin,
                 Err(upstream::Error::NotFound) => {
                     self.link.admin = None;
@@ -44,6 +45,7 @@ impl Case<'_> {
                 }
                 Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
             };
+            self.looks.admin.done();
             let asks_docs = !desired.active
                 || !link.granted_docs.is_empty()
                 || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
@@ -75,6 +77,7 @@ impl Case<'_> {
         let wished = desired.agent.as_ref().and_then(|agent| agent.group);
         let known = self.known.directory.agent_groups.iter().map(|group| group.id);
         let mut groups: Vec<AgentGroupId> = [Some(last), wished].into_iter().flatten().chain(known).collect();
+        let calls = self.looks.agent.looking(&self.calls);
         let mut asked = BTreeSet::new();
         let mut hidden = None;
         for listed_anew in [false, true] {
@@ -87,7 +90,7 @@ impl Case<'_> {
                 if !asked.insert(group) {
                     continue;
                 }
-                match self.calls.agent(group, id).await {
+                match calls.agent(group, id).await {
                     Ok(agent) => {
                         let group = agent.group_id().unwrap_or(group);
                         return Ok(Some(ObservedAgent { id, group, agent }));

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::case::{Case, Entry};
 use super::trouble::Trouble;
-use crate::domain::desired::Desired;
 use crate::domain::link::NoExtension;
 use crate::domain::policy::LinkExtension;
 use crate::domain::{fold, grant, person};
@@ -17,11 +16,7 @@ impl Case<'_> {
     ///
     /// A create is looked up: an agent that was unknown before, with the user name sent (or what RingCX makes of it) and the
     /// same e-mail address or extension, is ours. Several such agents are a question for a person, never a second create.
-    pub(super) async fn recover(
-        &mut self,
-        open: &[journal::Entry],
-        _desired: &Desired,
-    ) -> Result<bool, Trouble> {
+    pub(super) async fn recover(&mut self, open: &[journal::Entry]) -> Result<bool, Trouble> {
         for entry in open {
             let intent: Value = serde_json::from_str(&entry.intent).unwrap_or(Value::Null);
             let found = match entry.operation.as_str() {

@@ -15,7 +15,7 @@ use crate::domain::policy::Mode;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::{self, Resource, Rules, check, patch, schema};
 use crate::store::revisions::{self, Kind, Outcome as Settlement, Revision};
-use crate::store::{self, Tx, audit, groups, links, losses, members, names, people, planned};
+use crate::store::{self, Tx, audit, groups, jobs, links, losses, members, names, people, planned};
 
 /// A person brought in line.
 pub(super) struct Done {
@@ -36,6 +36,7 @@ impl Reconciler {
         &self,
         tenant: &Tenant,
         loaded: &Loaded,
+        job: &jobs::Job,
         mut done: Done,
     ) -> Result<(), store::Error> {
         let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
@@ -57,10 +58,11 @@ impl Reconciler {
         let refusal = kept.as_ref().map(refusal);
         let action = if kept.is_some() { "kept" } else { "settled" };
         let records = self.settled_records(loaded, done.taken, action, state);
-        let before = loaded.link.clone();
+        let (before, lease) = (loaded.link.clone(), job.lease());
         self.store
             .write(move |tx| {
                 let Some(person) = people::lock(tx, &tenant, &id)? else { return Ok(()) };
+                lease.check(tx)?;
                 links::save(tx, &tenant, &id, &done.link, now)?;
                 records.iter().try_for_each(|record| audit::append(tx, &tenant, record))?;
                 alert_of_barred(tx, &tenant, &done.desired, now)?;
@@ -125,7 +127,7 @@ impl Reconciler {
         &self,
         tenant: &Tenant,
         loaded: &Loaded,
-        causes: &[Actor],
+        job: &jobs::Job,
         why: &scim::Error,
     ) -> Result<(), store::Error> {
         tracing::warn!(tenant = %tenant.id, person.id = %loaded.person.id, status = why.status, "RingCX or a guard refused");
@@ -134,20 +136,23 @@ impl Reconciler {
         let (tenant_id, rules, id) = (tenant.id.clone(), tenant.rules.uncounted(), loaded.person.id.clone());
         let dry = tenant.policy.mode == Mode::DryRun;
         let (culprit, why) = (loaded.waiting.first().cloned(), why.clone());
-        let by = culprit.as_ref().map(|it| &it.by).or(causes.last()).cloned();
+        let by = culprit.as_ref().map(|it| &it.by).or(job.causes.last()).cloned();
         let record = self.record(&id, by, "refused", &json!({"status": why.status, "detail": why.detail}));
         // Who asked through a group is told by the person's state; a culprit among the writes stands alone.
-        let others = if culprit.is_none() { causes } else { &[] };
+        let others = if culprit.is_none() { job.causes.as_slice() } else { &[] };
         let record = record.also(others.iter().map(|it| it.request_id.clone()));
+        let lease = job.lease();
         self.store
             .write(move |tx| {
+                // As it is now: the work has made accounts, and new writes have come, since it was loaded.
+                let person = people::lock(tx, &tenant_id, &id)?;
+                lease.check(tx)?;
                 audit::append(tx, &tenant_id, &record)?;
                 if dry {
                     let step = dry_run::refused(&why.detail);
                     planned::replace(tx, &tenant_id, &id, std::slice::from_ref(&step), now)?;
                 }
-                // As it is now: the work has made accounts, and new writes have come, since it was loaded.
-                let Some(person) = people::lock(tx, &tenant_id, &id)? else { return Ok(()) };
+                let Some(person) = person else { return Ok(()) };
                 let link = links::get(tx, &tenant_id, &id)?.unwrap_or_default();
                 let Some(culprit) = &culprit else {
                     return show_error(tx, &tenant_id, &person, &link, &why, now);

@@ -4,11 +4,12 @@
 //! anybody waits for it. Work that makes way has not failed: its job goes back unharmed.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Reconciler;
+use super::hold::TenantGate;
 use super::tenant::Tenant;
 use crate::domain::{PersonId, TenantId};
 use crate::store::jobs::Job;
@@ -71,9 +72,11 @@ impl Drop for Turn<'_> {
 }
 
 impl Reconciler {
-    /// The way to RingCX for the work on a job. What takes access away makes way for nobody.
+    /// The way to RingCX for the work on a job, open for changes while the job is held. What takes access away makes way for
+    /// nobody.
     pub(super) fn calls_for(&self, tenant: &Tenant, job: &Job, lane: Lane) -> Calls {
-        let calls = tenant.ringcx.calls(lane, None);
+        let gate = Arc::new(TenantGate::new(&self.store, tenant).while_held(job.lease(), &self.clock));
+        let calls = tenant.ringcx.clone().behind(gate).calls(lane, None);
         if lane <= Lane::Revoke { calls } else { calls.giving_way(self.running.way(job)) }
     }
 }

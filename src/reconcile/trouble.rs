@@ -17,6 +17,8 @@ pub(super) enum Trouble {
     Unavailable(Duration, String),
     /// A changing call may have been carried out although no answer came: look before trying again.
     Lost(String),
+    /// What the work rests on is out of date; nothing was sent, and it begins anew.
+    Outdated,
     /// The bridge itself holds the tenant's changes back; nothing was sent.
     Held(String),
     /// Only a person can decide: set aside, visible, until something changes.
@@ -120,6 +122,7 @@ impl Class {
             upstream::Error::Limited { .. } => Self::Limited,
             upstream::Error::Rejected { .. } => Self::Rejected,
             upstream::Error::Held(_)
+            | upstream::Error::Outdated
             | upstream::Error::Unavailable { .. }
             | upstream::Error::Garbled { .. } => Self::Unavailable,
         }
@@ -140,8 +143,10 @@ impl Trouble {
 
     /// What the failure of a call means for the work on a person.
     pub(super) fn of(doing: Doing, what: &str, error: &upstream::Error) -> Self {
-        if let upstream::Error::Held(why) = error {
-            return Self::Held(why.clone());
+        match error {
+            upstream::Error::Held(why) => return Self::Held(why.clone()),
+            upstream::Error::Outdated => return Self::Outdated,
+            _ => {}
         }
         match verdict(doing, Class::of(error)) {
             Verdict::Limited => {
@@ -169,6 +174,7 @@ impl Trouble {
             Self::Limited(_)
             | Self::Unavailable(..)
             | Self::Lost(_)
+            | Self::Outdated
             | Self::Held(_)
             | Self::Parked(_)
             | Self::Store(_) => self,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Reconciler;
-use super::case::Case;
+use super::case::{Case, Looks};
 use super::steps::Errand;
 use super::tenant::{Known, Tenant};
 use super::trouble::{PAUSE, Trouble};
@@ -43,6 +43,14 @@ pub(super) struct Loaded {
 /// After so many tries in vain the person shows `provisioningState` `error` and why; the tries go on.
 const SHOWN: i64 = 2;
 
+/// How one round of work is gone about.
+struct Round {
+    /// Takes the waiting writes one by one.
+    singly: bool,
+    /// How old what was seen may be when a change that rests on it is sent.
+    fresh: std::time::Duration,
+}
+
 /// Where the work on a person ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Worked {
@@ -62,6 +70,7 @@ impl Reconciler {
         job: &mut jobs::Job,
     ) -> Result<Worked, store::Error> {
         let mut singly = false;
+        let mut fresh = self.times.fresh;
         loop {
             let Some(mut loaded) = self.load(tenant, &job.person).await? else {
                 return self.finish_job(job).await;
@@ -73,7 +82,7 @@ impl Reconciler {
                 let why = "The agent groups of RingCX are not known yet.";
                 return self.postpone(tenant, job, self.times.back_off(job.attempts + 1), why).await;
             };
-            match self.one_round(tenant, &known, &loaded, singly, job).await {
+            match self.one_round(tenant, &known, &loaded, &Round { singly, fresh }, job).await {
                 Ok(()) if singly && loaded.waiting.len() > 1 => {}
                 Ok(()) => match self.finish_job(job).await? {
                     Worked::Again => {}
@@ -81,7 +90,7 @@ impl Reconciler {
                 },
                 Err(Trouble::Refused(_)) if loaded.waiting.len() > 1 && !singly => singly = true,
                 Err(Trouble::Refused(why)) => {
-                    self.refuse(tenant, &loaded, &job.causes, &why).await?;
+                    self.refuse(tenant, &loaded, job, &why).await?;
                     if loaded.waiting.is_empty() {
                         match self.finish_job(job).await? {
                             Worked::Again => {}
@@ -102,6 +111,8 @@ impl Reconciler {
                     let pause = if after > PAUSE { pause.max(after) } else { pause };
                     return self.try_again(tenant, job, pause, &why).await;
                 }
+                // Where the calls are so rare that none can follow a look in time, a later one has to do.
+                Err(Trouble::Outdated) => fresh = fresh.saturating_mul(2),
                 Err(Trouble::Held(why)) => return self.hold_back(job, &why).await,
                 Err(Trouble::Parked(why)) => return self.park(tenant, job, &why).await,
                 Err(Trouble::Store(error)) => return Err(error),
@@ -127,10 +138,12 @@ impl Reconciler {
         let (job, why, now) = (job.clone(), why.to_owned(), self.clock.now());
         self.store
             .write(move |tx| {
+                let person = people::lock(tx, &job.tenant, &job.person)?;
+                job.lease().check(tx)?;
                 audit::append(tx, &job.tenant, &record)?;
-                if let Some(loaded) = loaded.as_ref().filter(|it| it.person.deleted.is_none()) {
+                if let (Some(person), Some(loaded)) = (person.filter(|it| it.deleted.is_none()), &loaded) {
                     let error = scim::Error::new(503, why.clone());
-                    report::show_error(tx, &job.tenant, &loaded.person, &loaded.link, &error, now)?;
+                    report::show_error(tx, &job.tenant, &person, &loaded.link, &error, now)?;
                 }
                 let text = format!(
                     "Work on {} waits for a person to decide; see its lastError, then `ringcx-scim tenant release`.",
@@ -179,10 +192,11 @@ impl Reconciler {
         tenant: &Arc<Tenant>,
         known: &Arc<Known>,
         loaded: &Loaded,
-        singly: bool,
+        round: &Round,
         job: &jobs::Job,
     ) -> Result<(), Trouble> {
-        let taken: Vec<&Revision> = loaded.waiting.iter().take(if singly { 1 } else { usize::MAX }).collect();
+        let taken: Vec<&Revision> =
+            loaded.waiting.iter().take(if round.singly { 1 } else { usize::MAX }).collect();
         let before = parse(&loaded.person.body)?;
         let user = taken.last().map_or(Ok(before.clone()), |revision| parse(&revision.body))?;
         let deleted =
@@ -199,14 +213,17 @@ impl Reconciler {
             ids: &self.ids,
             known: Arc::clone(known),
             person: loaded.person.id.clone(),
+            lease: job.lease(),
             by: causes.last().map_or_else(Actor::bridge, |it| (*it).clone()),
             also: causes.iter().map(|it| it.request_id.clone()).collect(),
             link: loaded.link.clone(),
             seen: Observed::default(),
+            looks: Looks::default(),
+            fresh: round.fresh,
             notes: Vec::new(),
             calls: self.calls_for(tenant, job, lane),
         };
-        let looked = case.recover(&loaded.unfinished, &desired).await?;
+        let looked = case.recover(&loaded.unfinished).await?;
         let digests = digest::of(&desired, &case.link, &tenant.policy);
         let switched_on = switched_on(&before, loaded.person.suspended, &taken)?;
         let scope = Scope {
@@ -224,7 +241,7 @@ impl Reconciler {
             taken: taken.last().map(|it| it.seq),
             deleted,
         };
-        Ok(self.report(tenant, loaded, done).await?)
+        Ok(self.report(tenant, loaded, job, done).await?)
     }
 
     /// Ends the job unless something new arrived meanwhile.
@@ -269,19 +286,22 @@ impl Reconciler {
         after: std::time::Duration,
         why: &str,
     ) -> Result<Worked, store::Error> {
-        let worked = self.postpone(tenant, job, after, why).await?;
-        if job.attempts < SHOWN {
-            return Ok(worked);
-        }
-        let Some(loaded) = self.load(tenant, &job.person).await? else { return Ok(worked) };
-        let leaves = loaded.waiting.iter().any(|it| it.kind == Kind::Delete);
-        if loaded.person.deleted.is_none() && !leaves {
-            let (of, error, now) = (tenant.id.clone(), scim::Error::new(503, why), self.clock.now());
+        if job.attempts >= SHOWN
+            && let Some(loaded) = self.load(tenant, &job.person).await?
+            && loaded.person.deleted.is_none()
+            && !loaded.waiting.iter().any(|it| it.kind == Kind::Delete)
+        {
+            let (lease, error, now) = (job.lease(), scim::Error::new(503, why), self.clock.now());
+            let of = tenant.id.clone();
             self.store
-                .write(move |tx| report::show_error(tx, &of, &loaded.person, &loaded.link, &error, now))
+                .write(move |tx| {
+                    let Some(person) = people::lock(tx, &of, &loaded.person.id)? else { return Ok(()) };
+                    lease.check(tx)?;
+                    report::show_error(tx, &of, &person, &loaded.link, &error, now)
+                })
                 .await?;
         }
-        Ok(worked)
+        self.postpone(tenant, job, after, why).await
     }
 
     pub(super) async fn postpone(

@@ -157,6 +157,9 @@ impl Reconciler {
         tokio::select! {
             worked = work.catch_unwind() => match worked {
                 Ok(Ok(Worked::Done | Worked::Later | Worked::Again)) => {}
+                Ok(Err(store::Error::LeaseLost)) => {
+                    tracing::warn!(tenant = %tenant.id, person.id = %held.person, "a job was taken over");
+                }
                 Ok(Err(error)) => self.stumble(tenant, &held, &format!("The store failed: {error}.")).await,
                 Err(_) => self.stumble(tenant, &held, "The bridge failed inside; its log says where.").await,
             },

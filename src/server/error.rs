@@ -53,7 +53,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         let log = Some(error.to_string());
         match error {
-            store::Error::Unavailable(_) | store::Error::Stale => Self {
+            store::Error::Unavailable(_) | store::Error::Stale | store::Error::LeaseLost => Self {
                 log,
                 ..Self::unavailable(
                     Duration::from_secs(5),

@@ -14,6 +14,9 @@ pub enum Error {
     /// The record changed since the caller read it: read it again.
     #[error("the record was changed by someone else meanwhile")]
     Stale,
+    /// Somebody else has taken over the work that this write belongs to: leave it to them.
+    #[error("somebody else holds the lease by now")]
+    LeaseLost,
     /// The database cannot answer now, or nobody knows whether it did: look before trying again.
     #[error("the store is not available: {0}")]
     Unavailable(String),

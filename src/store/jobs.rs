@@ -43,9 +43,43 @@ pub struct Job {
 }
 
 impl Job {
+    /// The proof that the job is held.
+    pub fn lease(&self) -> Lease {
+        Lease { tenant: self.tenant.clone(), person: self.person.clone(), fence: self.fence }
+    }
+
     /// The group that the job is about, if it is about one.
     pub fn group(&self) -> Option<GroupId> {
         self.person.as_str().strip_prefix(GROUP).map(GroupId::from)
+    }
+}
+
+/// What a worker shows to prove that its job is still its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    tenant: TenantId,
+    person: PersonId,
+    fence: i64,
+}
+
+impl Lease {
+    /// Lets the transaction go on while the lease is held, and keeps anybody from taking it before the transaction ends. A row
+    /// of the person that is locked as well must be locked first: that is the order of those who write.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when somebody else has taken the job over, or ended it.
+    pub fn check(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let sql = "SELECT 1 FROM jobs WHERE tenant = $1 AND person_id = $2 AND fence = $3 /*pg FOR UPDATE*/";
+        let values = [(&self.tenant).into(), (&self.person).into(), self.fence.into()];
+        tx.one(sql, &values, |_| Ok(()))?.ok_or(Error::LeaseLost)
+    }
+
+    /// Whether the lease is held and has not run out; a read.
+    pub fn holds(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, Error> {
+        let sql =
+            "SELECT 1 FROM jobs WHERE tenant = $1 AND person_id = $2 AND fence = $3 AND lease_until > $4";
+        let values = [(&self.tenant).into(), (&self.person).into(), self.fence.into(), now.into()];
+        Ok(tx.one(sql, &values, |_| Ok(()))?.is_some())
     }
 }
 

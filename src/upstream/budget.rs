@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,8 +16,14 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Decides when a call may go out, for everybody who uses the same RingCX identity.
 pub trait Budget: Send + Sync {
-    /// Waits for a place in `lane`, or says how long it would take when that is after `give_up_at`.
-    fn acquire(&self, lane: Lane, give_up_at: Option<Instant>) -> BoxFuture<'_, Result<(), Duration>>;
+    /// Waits for a call in `lane`, or says how long it would take when that is after `give_up_at`. Work with a ticket goes
+    /// before everybody in its lane who came after the first call of that ticket.
+    fn acquire<'a>(
+        &'a self,
+        lane: Lane,
+        ticket: Option<&'a Ticket>,
+        give_up_at: Option<Instant>,
+    ) -> BoxFuture<'a, Result<(), Duration>>;
 
     /// Takes one of the `per_minute` calls of a limit beside the budget, such as that of token exchanges or of a usage group of
     /// RingCentral, or says how long there is none.
@@ -47,21 +53,33 @@ pub const BELIEVED: Duration = Duration::from_hours(1);
 /// Those who wait for a call: by lane, then in order of arrival. Only the first asks for it.
 #[derive(Default)]
 pub struct Line {
-    waiting: Mutex<(BTreeSet<(Lane, u64)>, u64)>,
+    waiting: Mutex<(BTreeSet<Position>, u64)>,
     ring: Notify,
 }
+
+/// By lane, then by the number of the ticket, or of the call itself where there is none; then by call.
+type Position = (Lane, u64, u64);
+
+/// The place in line of calls that belong together: the first of them draws the number, and the others keep it.
+///
+/// Whoever has looked can so change what it saw at once, instead of standing in line between the look and the change while
+/// somebody else changes it.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket(Arc<OnceLock<u64>>);
 
 /// A place in the line, left when its owner has got a call or has gone away.
 pub struct Place<'a> {
     line: &'a Line,
-    place: (Lane, u64),
+    place: Position,
 }
 
 impl Line {
-    /// Joins the line.
-    pub fn enter(&self, lane: Lane) -> Place<'_> {
+    /// Joins the line, where the ticket says.
+    pub fn enter(&self, lane: Lane, ticket: Option<&Ticket>) -> Place<'_> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (lane, waiting.1);
+        let number = waiting.1;
+        let turn = ticket.map_or(number, |ticket| *ticket.0.get_or_init(|| number));
+        let place = (lane, turn, number);
         waiting.1 += 1;
         waiting.0.insert(place);
         drop(waiting);
@@ -171,8 +189,13 @@ impl LocalBudget {
         Ok(())
     }
 
-    async fn wait(&self, lane: Lane, give_up_at: Option<Instant>) -> Result<(), Duration> {
-        let place = self.line.enter(lane);
+    async fn wait(
+        &self,
+        lane: Lane,
+        ticket: Option<&Ticket>,
+        give_up_at: Option<Instant>,
+    ) -> Result<(), Duration> {
+        let place = self.line.enter(lane, ticket);
         loop {
             let moves = place.moves();
             if !place.is_first() {
@@ -210,8 +233,13 @@ impl LocalBudget {
 }
 
 impl Budget for LocalBudget {
-    fn acquire(&self, lane: Lane, give_up_at: Option<Instant>) -> BoxFuture<'_, Result<(), Duration>> {
-        Box::pin(self.wait(lane, give_up_at))
+    fn acquire<'a>(
+        &'a self,
+        lane: Lane,
+        ticket: Option<&'a Ticket>,
+        give_up_at: Option<Instant>,
+    ) -> BoxFuture<'a, Result<(), Duration>> {
+        Box::pin(self.wait(lane, ticket, give_up_at))
     }
 
     fn acquire_of(&self, limit: &str, per_minute: u32) -> BoxFuture<'_, Result<(), Duration>> {
@@ -249,16 +277,36 @@ impl Budget for LocalBudget {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_one_ticket_follow_each_other() {
+        let budget = Arc::new(LocalBudget::new(60));
+        while budget.acquire(Lane::Update, None, Some(Instant::now())).await.is_ok() {}
+        let order = Arc::new(Mutex::new(String::new()));
+        let work = |name: char| {
+            let (budget, order) = (Arc::clone(&budget), Arc::clone(&order));
+            tokio::spawn(async move {
+                let ticket = Ticket::default();
+                for _ in 0..3 {
+                    budget.acquire(Lane::Update, Some(&ticket), None).await.unwrap();
+                    order.lock().unwrap().push(name);
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let (first, second) = (work('a'), work('b'));
+        first.await.unwrap();
+        second.await.unwrap();
+        assert_eq!(*order.lock().unwrap(), "aaabbb");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn no_minute_sees_more_than_the_rate_and_one_bucket() {
         let budget = LocalBudget::new(100);
         let end = Instant::now() + Duration::from_mins(1);
         let mut sent = 0;
-        while budget.acquire(Lane::Update, Some(end)).await.is_ok() {
+        while budget.acquire(Lane::Update, None, Some(end)).await.is_ok() {
             sent += 1;
         }
         assert!((110..=120).contains(&sent), "{sent}");
@@ -267,13 +315,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn urgent_lanes_go_first() {
         let budget = Arc::new(LocalBudget::new(60));
-        while budget.acquire(Lane::Deactivate, Some(Instant::now())).await.is_ok() {}
+        while budget.acquire(Lane::Deactivate, None, Some(Instant::now())).await.is_ok() {}
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for lane in [Lane::Reconcile, Lane::Update, Lane::Deactivate] {
             let (budget, order) = (Arc::clone(&budget), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                budget.acquire(lane, None).await.unwrap();
+                budget.acquire(lane, None, None).await.unwrap();
                 order.lock().unwrap().push(lane);
             }));
             tokio::task::yield_now().await;
@@ -289,21 +337,21 @@ mod tests {
         let budget = LocalBudget::new(60);
         let now = Some(Instant::now());
         let mut ordinary = 0;
-        while budget.acquire(Lane::Update, now).await.is_ok() {
+        while budget.acquire(Lane::Update, None, now).await.is_ok() {
             ordinary += 1;
         }
         assert_eq!(ordinary, 9);
-        assert!(budget.acquire(Lane::Revoke, now).await.is_ok());
+        assert!(budget.acquire(Lane::Revoke, None, now).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_penalty_stops_everybody() {
         let budget = LocalBudget::new(60);
         budget.penalise(Duration::from_secs(30)).await;
-        let wait = budget.acquire(Lane::Deactivate, Some(Instant::now())).await.unwrap_err();
+        let wait = budget.acquire(Lane::Deactivate, None, Some(Instant::now())).await.unwrap_err();
         assert!(wait > Duration::from_secs(29));
         let start = Instant::now();
-        budget.acquire(Lane::Deactivate, None).await.unwrap();
+        budget.acquire(Lane::Deactivate, None, None).await.unwrap();
         assert!(start.elapsed() >= Duration::from_secs(30));
     }
 
@@ -335,7 +383,7 @@ mod tests {
         budget.penalise_of("auth", Duration::from_secs(90)).await;
         assert_eq!(budget.acquire_of("auth", 5).await, Err(Duration::from_secs(90)));
         assert_eq!(budget.penalty_left(), Duration::ZERO);
-        budget.acquire(Lane::Update, Some(Instant::now())).await.unwrap();
+        budget.acquire(Lane::Update, None, Some(Instant::now())).await.unwrap();
         tokio::time::advance(Duration::from_secs(90)).await;
         budget.acquire_of("auth", 5).await.unwrap();
     }

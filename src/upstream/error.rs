@@ -22,6 +22,9 @@ pub enum Error {
     /// The bridge itself holds changes back: the call was not sent.
     #[error("{0}")]
     Held(String),
+    /// What the call rests on is out of date: it was not sent, and is to be thought over again.
+    #[error("what is known of it is out of date; nothing was sent.")]
+    Outdated,
     /// Too many calls: nothing may be sent for this long.
     #[error("too many calls, free again in {} s.", .after.as_secs())]
     Limited {
@@ -69,9 +72,11 @@ impl Error {
     /// What to do about it.
     pub fn next(&self) -> Next {
         match self {
-            Self::Held(_) | Self::Limited { .. } | Self::Unavailable { .. } | Self::Garbled { .. } => {
-                Next::Retry
-            }
+            Self::Held(_)
+            | Self::Outdated
+            | Self::Limited { .. }
+            | Self::Unavailable { .. }
+            | Self::Garbled { .. } => Next::Retry,
             Self::Unauthorized(_) => Next::Reauth,
             Self::Forbidden(_) | Self::NotFound | Self::Conflict(_) | Self::Rejected { .. } => Next::GiveUp,
         }
@@ -85,6 +90,7 @@ impl Error {
             Self::NotFound => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Held(_) => "held",
+            Self::Outdated => "outdated",
             Self::Limited { .. } => "limited",
             Self::Rejected { .. } => "rejected",
             Self::Unavailable { .. } => "unavailable",

@@ -17,7 +17,7 @@ mod token;
 mod transport;
 mod webhook;
 
-pub use budget::{BELIEVED, BoxFuture, Budget, Line, LocalBudget, Place};
+pub use budget::{BELIEVED, BoxFuture, Budget, Line, LocalBudget, Place, Ticket};
 pub use error::{Error, Next};
 pub use gate::Gate;
 pub use model::Lane;

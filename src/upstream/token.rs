@@ -159,7 +159,7 @@ impl Tokens {
             let url = format!("{}/api/auth/token/refresh", self.base_url);
             match self.present(wire, "refreshToken", &url, &form).await {
                 Ok(answer) => return self.keep(held, &answer),
-                Err(error @ (Error::Limited { .. } | Error::Held(_))) => {
+                Err(error @ (Error::Limited { .. } | Error::Held(_) | Error::Outdated)) => {
                     held.refresh = Some(refresh);
                     return Err(error);
                 }

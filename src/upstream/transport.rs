@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::Budget;
+use super::budget::{Budget, Ticket};
 use super::error::{Error, PENALTY, Raw, meaning, text_meaning};
 use super::gate::Gate;
 use super::metrics;
@@ -49,7 +49,11 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<&'a Value>,
     pub(super) answer: Answer,
     pub(super) lane: Lane,
+    /// Keeps the place in line of earlier calls of the same work.
+    pub(super) ticket: Option<&'a Ticket>,
     pub(super) give_up_at: Option<tokio::time::Instant>,
+    /// From when on what the call rests on is out of date.
+    pub(super) not_after: Option<tokio::time::Instant>,
     /// Says to wait for a place no longer.
     pub(super) way: Option<&'a CancellationToken>,
     /// Who may hold it back; none for a call that changes nothing.
@@ -165,6 +169,9 @@ impl Transport {
             if let Some(gate) = call.gate {
                 gate.admit(call.lane).await?;
             }
+            if call.not_after.is_some_and(|end| tokio::time::Instant::now() > end) {
+                return Err(Error::Outdated);
+            }
             let error = match self.attempt(call, &proof).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
@@ -203,7 +210,7 @@ impl Transport {
 
     /// Waits for a call from the budget, unless this one is to make way.
     async fn turn(&self, call: &Call<'_>) -> Result<(), Duration> {
-        let turn = self.budget.acquire(call.lane, call.give_up_at);
+        let turn = self.budget.acquire(call.lane, call.ticket, call.give_up_at);
         let Some(way) = call.way else { return turn.await };
         tokio::select! {
             biased;

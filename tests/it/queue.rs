@@ -10,7 +10,7 @@ use ringcx_scim::domain::{Actor, PersonId, TenantId};
 use ringcx_scim::reconcile::{Reconciler, SharedBudget, Tenant, Times};
 use ringcx_scim::scim::{Compatibility, Resource, Rules};
 use ringcx_scim::store::{self, Store, jobs};
-use ringcx_scim::upstream::{ExtensionSource, RingCx, RingCxSettings, Transport};
+use ringcx_scim::upstream::{ExtensionSource, Lane, RingCx, RingCxSettings, Transport};
 use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +76,36 @@ async fn a_leaver_goes_first_also_when_other_work_on_them_waits_for_its_turn() {
     assert_eq!(held["isActive"], false);
     stop.cancel();
     worker.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_supervisor_changes_while_a_change_waits_for_its_turn_stays() {
+    let (fresh, settle) = (Duration::from_millis(100), Duration::from_secs(30));
+    let bridge = TestBridge::start(Setup { rate: 120, fresh, settle, ..Setup::default() }).await;
+    let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let (_, way) = bridge.reconciler.ways().next().unwrap();
+    let calls = way.calls(Lane::Update, None);
+    // Until nothing is left of the budget, so that there is a second between the look and the change.
+    let mut begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(300) {
+        begun = Instant::now();
+        calls.agent_groups().await.unwrap();
+    }
+    let looks = bridge.ringcx.count("getAgent");
+    let supervisor = async {
+        while bridge.ringcx.count("getAgent") == looks {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bridge.ringcx.edit_agent(agent, |it| drop(it.insert("isActive".to_owned(), json!(false))));
+    };
+    let rename = replace("name.givenName", "Lea");
+    let url = format!("/Users/{id}");
+    let (renamed, ()) = tokio::join!(bridge.send("PATCH", &url, Some(&rename)), supervisor);
+    assert_eq!(renamed.status, 200, "{}", renamed.text);
+    let held = bridge.ringcx.agent(agent).unwrap();
+    assert_eq!((&held["isActive"], &held["firstName"]), (&json!(false), &json!("Lea")), "both are there");
+    assert_eq!(renamed.body[RINGCX]["provisioningState"], "suspended");
+    assert_eq!(bridge.ringcx.count("updateAgent"), 1, "sent once, on a fresh look");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

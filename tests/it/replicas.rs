@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringcx_scim::clock::Clock;
+use ringcx_scim::domain::{PersonId, TenantId};
 use ringcx_scim::reconcile::SharedBudget;
-use ringcx_scim::store::{self, Store};
+use ringcx_scim::store::{self, Store, jobs, journal, links};
 use ringcx_scim::upstream::{Calls, Error, ExtensionSource, Lane, RingCx, RingCxSettings, Transport};
 use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
 use serde_json::json;
@@ -118,5 +119,54 @@ async fn a_429_that_one_replica_sees_stops_both_and_a_limit_is_known_to_both() {
             "{answer:?}"
         );
         assert_eq!(simulator.admin().calls().len(), sent, "{database}: the other has not asked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_job_was_taken_over_writes_nothing_more() {
+    let mut stores = vec!["sqlite::memory:".to_owned()];
+    stores.extend(postgres_database().await);
+    for store_url in stores {
+        let bridge = TestBridge::start(Setup { store_url, ..Setup::default() }).await;
+        let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+        let url = format!("/Users/{id}");
+        bridge.ringcx.fault(Fault::once("updateAgent", FaultKind::DelayAfter(1500)));
+        let rename = json!({"Operations": [{"op": "replace", "path": "name.givenName", "value": "Lea"}]});
+        let leave = async {
+            while bridge.ringcx.count("updateAgent") == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // As if the worker had been stopped for longer than its lease: somebody else takes over while its call is out.
+            let (of, person): (TenantId, PersonId) = ("default".parse().unwrap(), id.as_str().into());
+            bridge
+                .store
+                .write(move |tx| {
+                    let job = jobs::get(tx, &of, &person)?.unwrap();
+                    jobs::renew(tx, &job, Clock::system().now(), Duration::ZERO)
+                })
+                .await
+                .unwrap();
+            bridge.send("DELETE", &url, None).await
+        };
+        let (_, left) = tokio::join!(bridge.send("PATCH", &url, Some(&rename)), leave);
+        assert_eq!(left.status, 204, "{}", left.text);
+        // The late answer is there by now, and tells of a time when the person still worked here.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        bridge.run_jobs().await;
+        let (of, person): (TenantId, PersonId) = ("default".parse().unwrap(), id.as_str().into());
+        let (link, open) = bridge
+            .store
+            .read(move |tx| {
+                Ok::<_, store::Error>((links::get(tx, &of, &person)?, journal::unfinished(tx, &of, &person)?))
+            })
+            .await
+            .unwrap();
+        assert!(
+            link.unwrap().agent.is_some_and(|it| !it.enabled),
+            "what the one who took over has written stays"
+        );
+        assert_eq!(open, Vec::new());
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], false);
+        assert_eq!(bridge.send("GET", &url, None).await.status, 404);
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use ringcx_scim::clock::Clock;
 use ringcx_scim::upstream::{
     BoxFuture, Budget, Calls, Error, ExtensionSource, Lane, LocalBudget, PlatformSettings, RingCx,
-    RingCxSettings, Transport,
+    RingCxSettings, Ticket, Transport,
 };
 use ringcx_simulator::{Control, Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
 use serde_json::json;
@@ -207,7 +207,12 @@ async fn no_token_is_renewed_within_a_penalty() {
 struct Noted(Mutex<Vec<u64>>);
 
 impl Budget for Noted {
-    fn acquire(&self, _: Lane, _: Option<Instant>) -> BoxFuture<'_, Result<(), Duration>> {
+    fn acquire<'a>(
+        &'a self,
+        _: Lane,
+        _: Option<&'a Ticket>,
+        _: Option<Instant>,
+    ) -> BoxFuture<'a, Result<(), Duration>> {
         Box::pin(std::future::ready(Ok(())))
     }
 

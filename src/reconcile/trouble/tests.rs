@@ -73,7 +73,7 @@ fn cell(trouble: &Trouble) -> String {
         Trouble::Limited(_) => "429, again when RingCX says".to_owned(),
         Trouble::Unavailable(..) => "503, again".to_owned(),
         Trouble::Lost(_) => "503, looked up, then again".to_owned(),
-        Trouble::Held(_) | Trouble::Parked(_) | Trouble::Store(_) => "never".to_owned(),
+        Trouble::Outdated | Trouble::Held(_) | Trouble::Parked(_) | Trouble::Store(_) => "never".to_owned(),
     }
 }
 
@@ -84,6 +84,7 @@ fn text(trouble: &Trouble) -> String {
         Trouble::Unavailable(_, why) | Trouble::Lost(why) | Trouble::Held(why) | Trouble::Parked(why) => {
             why.clone()
         }
+        Trouble::Outdated => "never".to_owned(),
         Trouble::Store(error) => error.to_string(),
     }
 }

@@ -19,6 +19,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Ticket;
 use super::error::Error;
 use super::gate::Gate;
 use super::model::Lane;
@@ -108,7 +109,7 @@ impl RingCx {
 
     /// Calls in a lane of the budget, given up when they could not go out before `give_up_at`.
     pub fn calls(&self, lane: Lane, give_up_at: Option<tokio::time::Instant>) -> Calls {
-        Calls { ringcx: self.clone(), lane, give_up_at, way: None }
+        Calls { ringcx: self.clone(), lane, ticket: None, give_up_at, not_after: None, way: None }
     }
 }
 
@@ -117,7 +118,9 @@ impl RingCx {
 pub struct Calls {
     ringcx: RingCx,
     lane: Lane,
+    ticket: Option<Ticket>,
     give_up_at: Option<tokio::time::Instant>,
+    not_after: Option<tokio::time::Instant>,
     way: Option<CancellationToken>,
 }
 
@@ -129,6 +132,19 @@ impl Calls {
     #[must_use]
     pub fn giving_way(self, way: CancellationToken) -> Self {
         Self { way: Some(way), ..self }
+    }
+
+    /// The same calls, which stand in line as one with all others of this ticket.
+    #[must_use]
+    pub fn in_turn_of(&self, ticket: &Ticket) -> Self {
+        Self { ticket: Some(ticket.clone()), ..self.clone() }
+    }
+
+    /// The same calls, which are not sent after `end` and fail with [`Error::Outdated`] instead: what they rest on was seen too
+    /// long before.
+    #[must_use]
+    pub fn not_after(self, end: tokio::time::Instant) -> Self {
+        Self { not_after: Some(end), ..self }
     }
 
     /// Sends a call below `/voice/api/v1/admin`.
@@ -188,7 +204,9 @@ impl Calls {
             body,
             answer,
             lane,
+            ticket: self.ticket.as_ref(),
             give_up_at,
+            not_after: self.not_after,
             way: self.way.as_ref(),
             gate,
         };

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) max_writes: usize,
     /// Calls a minute of the bridge.
     pub(crate) rate: u32,
+    /// How old may be what a change rests on.
+    pub(crate) fresh: Duration,
     pub(crate) cursor_timeout: Duration,
     pub(crate) store_url: String,
     /// Whether the bridge has read RingCX before the test begins.
@@ -63,6 +65,7 @@ impl Default for Setup {
             api_token: None,
             settle: Duration::from_secs(5),
             rate: 100_000,
+            fresh: Times::default().fresh,
             max_writes: server::Settings::default().max_writes,
             cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
@@ -331,6 +334,7 @@ fn times(setup: &Setup) -> Times {
     Times {
         settle: setup.settle,
         poll: Duration::from_millis(20),
+        fresh: setup.fresh,
         look_again: Duration::from_millis(20),
         longest_pause: Duration::from_millis(200),
         debounce: Duration::ZERO,
