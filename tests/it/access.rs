@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use reqwest::Method;
-use ringcx_simulator::{Knobs, Options, Profile, Simulator};
+use ringcx_simulator::{Knobs, Options, Profile};
 use serde_json::{Value, json};
 
 use crate::crash::serve::{Serve, configure, send};
+use crate::support::Simulator;
 
 /// Runs the command; the exit code, and standard output as JSON.
 async fn access(config: &Path, person: &str) -> (i32, Value, String) {

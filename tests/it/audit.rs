@@ -201,7 +201,7 @@ fn run(config: &Path, arguments: &[&str]) -> (i32, String, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_actor_stays_the_same_when_its_token_is_rotated_and_commands_tell_the_story() {
     let options = ringcx_simulator::Options::default();
-    let simulator = ringcx_simulator::Simulator::start(options).await.unwrap();
+    let simulator = crate::support::Simulator::start(options).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("bridge.db");
     let url = format!("sqlite://{}", database.display());

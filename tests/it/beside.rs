@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use ringcx_simulator::{Control, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Control, Knobs, Options, Profile, Seed};
 use serde_json::Value;
 
 use crate::crash::serve::configure;
+use crate::support::Simulator;
 
 /// What a command is run against.
 pub(crate) struct Beside {

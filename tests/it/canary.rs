@@ -9,10 +9,11 @@ use std::process::{Child, Command, Stdio};
 
 use reqwest::Method;
 use ringcx_scim::config::Config;
-use ringcx_simulator::{Fault, FaultKind, Options, Seed, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Options, Seed};
 use serde_json::{Value, json};
 
 use crate::crash::serve::{configure, send, until};
+use crate::support::Simulator;
 
 /// Stands in every personal value, and in every secret that has a place for it.
 const CANARY: &str = "canary";

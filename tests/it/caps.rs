@@ -2,11 +2,11 @@
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use ringcx_simulator::{Fault, FaultKind, Options, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Options};
 use serde_json::{Value, json};
 
 use crate::crash::serve::{Serve, configure, send};
-use crate::support::{Setup, TestBridge, postgres_database};
+use crate::support::{Setup, Simulator, TestBridge, postgres_database};
 
 fn capped(caps: &Value) -> Setup {
     let mut policy = json!({

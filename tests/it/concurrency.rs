@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use ringcx_simulator::{Fault, FaultKind, Options, Profile, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Options, Profile};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::serve::{Serve, configure, send};
-use crate::support::{Setup, TestBridge, postgres_database};
+use crate::support::{Setup, Simulator, TestBridge, postgres_database};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_patches_of_one_person_become_few_calls() {

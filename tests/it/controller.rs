@@ -10,11 +10,11 @@ use ringcx_scim::store::jobs;
 use ringcx_scim::upstream::{
     Budget, Error, ExtensionSource, Lane, LocalBudget, RingCx, RingCxSettings, Transport,
 };
-use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Setup, TestBridge};
+use crate::support::{Setup, Simulator, TestBridge};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 const PROFILES: [Profile; 3] = [Profile::Friendly, Profile::Hostile, Profile::Spec];

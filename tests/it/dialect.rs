@@ -8,10 +8,10 @@ use ringcx_scim::upstream::model::AgentGroupId;
 use ringcx_scim::upstream::{
     ExtensionSource, Lane, LocalBudget, PlatformSettings, RingCx, RingCxSettings, Transport,
 };
-use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed};
 use serde_json::{Value, json};
 
-use crate::support::{Setup, TestBridge};
+use crate::support::{Setup, Simulator, TestBridge};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 
@@ -159,5 +159,180 @@ async fn lists_that_are_cut_off_are_read_by_pages() {
         let calls = way_to(&simulator, &seed).with_pages(Some(10));
         let listed = calls.calls(Lane::Reconcile, None).agents(AgentGroupId(1003)).await.unwrap();
         assert_eq!(listed.len(), 24, "pages from {base}, at most {cap} rows");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_group_outlives_the_group_that_fed_it_whatever_a_deletion_would_do() {
+    for (knob, value) in [
+        ("delete_nonempty_group", "409"),
+        ("delete_nonempty_group", "400"),
+        ("delete_nonempty_group", "false"),
+        ("delete_nonempty_group", "cascade"),
+        ("group_delete", "on"),
+        ("group_delete", "off"),
+        ("group_name_unique", "yes"),
+        ("group_name_unique", "no"),
+    ] {
+        let bridge = start(vec![(knob, value)], json!({"auto_create_agent_groups": true})).await;
+        let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+        for name in ["uk agents", "New Team"] {
+            let group = json!({"displayName": name, "members": [{"value": id}]});
+            let group = bridge.send("POST", "/Groups", Some(&group)).await;
+            assert_eq!(group.status, 201, "{knob}={value}: {}", group.text);
+            bridge.run_jobs().await;
+            let url = format!("/Groups/{}", group.body["id"].as_str().unwrap());
+            assert_eq!(bridge.send("DELETE", &url, None).await.status, 204, "{knob}={value}");
+            bridge.run_jobs().await;
+        }
+        let names: Vec<String> = bridge.ringcx.agent_groups().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(
+            names,
+            ["Default", "UK Agents", "US Agents", "Platform Team", "New Team"],
+            "{knob}={value}"
+        );
+        assert_eq!(bridge.ringcx.count("deleteAgentGroup"), 0, "{knob}={value}");
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], true, "{knob}={value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dates_go_back_as_they_came() {
+    for (dates, millis) in [("string", Value::Null), ("joda", json!(1_767_225_600_000_i64))] {
+        let bridge = start(vec![("dates", dates)], json!({"on_delete": "delete"})).await;
+        let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+        bridge.ringcx.edit_agent(agent, |fields| {
+            fields.insert("transientDeleteDate".to_owned(), json!("2026-01-01T00:00:00.000+0000"));
+        });
+        let answer = bridge
+            .send("PATCH", &format!("/Users/{id}"), Some(&replace("name.givenName", &json!("Joan"))))
+            .await;
+        assert_eq!(answer.status, 200, "{dates}: {}", answer.text);
+        let sent = bridge.ringcx.calls().into_iter().rfind(|call| call.operation == "updateAgent").unwrap();
+        for field in ["createdOn", "transientDeleteDate"] {
+            assert_eq!(sent.body[field]["millis"], millis, "{dates} {field}: {}", sent.body[field]);
+            assert!(!sent.body[field].is_null(), "{dates} {field}");
+        }
+        assert_eq!(bridge.send("DELETE", &format!("/Users/{id}"), None).await.status, 204, "{dates}");
+        assert_eq!(bridge.ringcx.agent(agent), None, "{dates}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_are_sent_as_numbers_and_accounts_as_texts_however_they_are_shown() {
+    for ids in ["number", "string"] {
+        let extra = json!({"audit_feed": true, "allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]});
+        let bridge = start(vec![("ids", ids)], extra).await;
+        let linked = json!({"userName": "linked@example.com", RINGCX: {"rcExtensionId": "3361292020"},
+            "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}]});
+        let (id, agent) = bridge.create(linked).await;
+        let moved = replace(&format!("{RINGCX}:agentGroupName"), &json!("Platform Team"));
+        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&moved)).await;
+        assert_eq!(answer.status, 200, "{ids}: {}", answer.text);
+        bridge.reconciler.read_feed(&"default".parse().unwrap()).await.unwrap();
+        let body = |operation: &str| {
+            bridge.ringcx.calls().into_iter().rfind(|call| call.operation == operation).unwrap().body
+        };
+        assert_eq!(body("createAgent")["rcUserId"], json!(3_361_292_020_i64), "{ids}");
+        assert_eq!(body("updateAgent")["agentGroup"]["id"], json!(1003), "{ids}");
+        assert_eq!(body("searchAuditLogs")["accountId"], json!("15300002"), "{ids}");
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1003, "{ids}");
+        let admin = bridge.ringcx.admin_named("linked@example.com").unwrap();
+        assert!(admin["roles"].to_string().contains("REPORT_ADMINISTRATIVE_USER"), "{ids}: {admin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_are_filtered_here_whatever_the_list_obeys() {
+    for obeyed in ["either", "active", "active_only", "none"] {
+        let bridge = start(vec![("aux_states_filter", obeyed)], json!({})).await;
+        let with = |state: &str| json!({"userName": "jo@example.com", RINGCX: {"initialState": state}});
+        let refused = bridge.send("POST", "/Users", Some(&with("RETIRED"))).await;
+        assert_eq!(refused.status, 400, "{obeyed}: {}", refused.text);
+        let (_, agent) = bridge.create(with("LUNCH")).await;
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["initLoginBaseStateId"], 11787, "{obeyed}");
+        let query =
+            bridge.ringcx.calls().into_iter().find(|it| it.operation == "listAuxStates").unwrap().query;
+        assert_eq!(query, "active=1&activeOnly=true", "{obeyed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rank_out_of_bounds_never_reaches_ringcx() {
+    for checks in ["on", "off"] {
+        let bridge = start(vec![("rank_check", checks)], json!({})).await;
+        let with = |rank: i64| json!({"userName": "jo@example.com", RINGCX: {"agentRank": rank}});
+        for rank in [-1, 25] {
+            assert_eq!(bridge.send("POST", "/Users", Some(&with(rank))).await.status, 400, "{checks} {rank}");
+        }
+        assert_eq!(bridge.ringcx.count("createAgent"), 0, "{checks}");
+        let (id, agent) = bridge.create(with(24)).await;
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentRank"], 24, "{checks}");
+        let lowest = replace(&format!("{RINGCX}:agentRank"), &json!(0));
+        assert_eq!(
+            bridge.send("PATCH", &format!("/Users/{id}"), Some(&lowest)).await.status,
+            200,
+            "{checks}"
+        );
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentRank"], 0, "{checks}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_audit_log_is_read_to_its_end_where_answers_are_cut() {
+    for cap in ["0", "50", "100"] {
+        let clock = Clock::fixed(Clock::system().now() + Duration::from_secs(20));
+        let policy = json!({"default_agent_group": "Default", "password_on_put": "omit", "audit_feed": true});
+        let knobs = vec![("audit_cap", cap), ("audit_delay_s", "0")];
+        let bridge = TestBridge::start(Setup { knobs, policy, clock, ..Setup::default() }).await;
+        let (_, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+        for _ in 0..130 {
+            bridge.ringcx.advance(Duration::from_millis(1));
+            bridge.ringcx.audit(101, 5001);
+        }
+        bridge.ringcx.move_agent(agent, 1002);
+        bridge.ringcx.audit(101, agent);
+        bridge.ringcx.clear_calls();
+        assert_eq!(bridge.reconciler.read_feed(&"default".parse().unwrap()).await.unwrap(), 1, "{cap}");
+        let asked = bridge.ringcx.count("searchAuditLogs");
+        assert!(asked <= 5, "{cap}: {asked} searches");
+        bridge.run_jobs().await;
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1000, "{cap}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_is_found_in_a_list_and_in_a_tree() {
+    for left in ["flat", "tree"] {
+        let knobs = vec![("flatten", left), ("create_user_status", "201_empty")];
+        let extra = json!({"admin_parent_user_id": 101, "allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]});
+        let bridge = start(knobs, extra).await;
+        let roles = json!([{"value": "REPORT_ADMINISTRATIVE_USER"}]);
+        // Answered without a body, so the new one is looked for among those below its parent.
+        let (id, _) = bridge.create(json!({"userName": "jo@example.com", "roles": roles})).await;
+        let admin = bridge.ringcx.admin_named("jo@example.com").unwrap();
+        assert!(admin["roles"].to_string().contains("REPORT_ADMINISTRATIVE_USER"), "{left}: {admin}");
+        let off =
+            bridge.send("PATCH", &format!("/Users/{id}"), Some(&replace("active", &json!(false)))).await;
+        assert_eq!(off.status, 200, "{left}: {}", off.text);
+        assert_eq!(bridge.ringcx.admin_named("jo@example.com").unwrap()["enabled"], false, "{left}");
+        assert_eq!(bridge.ringcx.count("createUser"), 1, "{left}");
+        assert_eq!(bridge.ringcx.count("availableUserNames"), 0, "what that answers is not known");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_documents_are_read_whatever_their_map_is_keyed_by() {
+    for keys in ["account", "opaque"] {
+        let bridge = start(vec![("rights_keys", keys)], json!({"allowed_rights_docs": [4711]})).await;
+        let with = json!({"userName": "jo@example.com", "entitlements": [{"value": "4711"}]});
+        let (id, _) = bridge.create(with).await;
+        let admin = bridge.ringcx.admin_named("jo@example.com").unwrap()["userId"].as_i64().unwrap();
+        assert_eq!(bridge.ringcx.assignments(4711), [admin], "{keys}");
+        let shown = bridge.send("GET", &format!("/Users/{id}"), None).await.body;
+        assert_eq!(shown[RINGCX]["lastError"], Value::Null, "{keys}");
+        let none = json!({"Operations": [{"op": "remove", "path": "entitlements"}]});
+        assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&none)).await.status, 200, "{keys}");
+        assert!(bridge.ringcx.assignments(4711).is_empty(), "{keys}");
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::upstream::{self, Lane};
-use ringcx_simulator::{Options, Simulator};
+use ringcx_simulator::Options;
 use serde_json::{Value, json};
 
 use crate::crash::serve::{Serve, command, configure, send, until};
-use crate::support::{Setup, TestBridge};
+use crate::support::{Setup, Simulator, TestBridge};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use ringcx_scim::domain::{Actor, TenantId};
 use ringcx_scim::store::{self, Tx};
-use ringcx_simulator::{Options, Simulator};
+use ringcx_simulator::Options;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::serve::{Serve, command, configure, send, until};
-use crate::support::{Setup, TestBridge};
+use crate::support::{Setup, Simulator, TestBridge};
 
 fn default() -> TenantId {
     "default".parse().unwrap()

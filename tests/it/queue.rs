@@ -11,11 +11,11 @@ use ringcx_scim::reconcile::{Reconciler, SharedBudget, Tenant, Times};
 use ringcx_scim::scim::{Compatibility, Resource, Rules};
 use ringcx_scim::store::{self, Store, jobs};
 use ringcx_scim::upstream::{ExtensionSource, Lane, RingCx, RingCxSettings, Transport};
-use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Setup, TestBridge};
+use crate::support::{Setup, Simulator, TestBridge};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 

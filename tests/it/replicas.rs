@@ -8,11 +8,11 @@ use ringcx_scim::domain::{PersonId, TenantId};
 use ringcx_scim::reconcile::SharedBudget;
 use ringcx_scim::store::{self, Store, jobs, journal, links};
 use ringcx_scim::upstream::{Calls, Error, ExtensionSource, Lane, RingCx, RingCxSettings, Transport};
-use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{Setup, TestBridge, postgres_database};
+use crate::support::{Setup, Simulator, TestBridge, postgres_database};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use ringcx_simulator::{Control, Fault, FaultKind, Options, Simulator};
+use ringcx_simulator::{Control, Fault, FaultKind, Options};
 use serde_json::{Value, json};
 
 use crate::crash::serve::{Serve, configure, send, until};
+use crate::support::Simulator;
 
 struct Stage {
     _folder: tempfile::TempDir,

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use ringcx_scim::cli::runtime::Bridge;
 use ringcx_scim::config::Config;
-use ringcx_simulator::{Control, Options, Seed, Simulator};
+use ringcx_simulator::{Control, Options, Seed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::serve::{command, send, until};
+use crate::support::Simulator;
 
 const TENANTS: [&str; 2] = ["one", "two"];
 

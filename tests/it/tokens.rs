@@ -10,10 +10,12 @@ use ringcx_scim::upstream::{
     BoxFuture, Budget, Calls, Error, ExtensionSource, Lane, LocalBudget, PlatformSettings, RingCx,
     RingCxSettings, Ticket, Transport,
 };
-use ringcx_simulator::{Control, Fault, FaultKind, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Control, Fault, FaultKind, Knobs, Options, Profile, Seed};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
+
+use crate::support::Simulator;
 
 /// The client, its RingCX, and the time of both.
 struct Client {

@@ -98,6 +98,11 @@ impl Control {
             .unwrap_or_default()
     }
 
+    /// What updates of agents have changed of their queues, dial groups, skills and accesses: `agentId`, `before`, `after`.
+    pub fn membership_changes(&self) -> Vec<Value> {
+        self.world().membership_changes.clone()
+    }
+
     /// Gives an agent a queue, a dial group or a skill, as a floor manager would.
     pub fn associate(&self, agent: i64, field: &str, value: Value) {
         if let Some(agent) = self.world().agents.get_mut(&agent) {
@@ -253,6 +258,11 @@ impl Control {
     /// Lets something go wrong.
     pub fn fault(&self, fault: Fault) {
         self.world().faults.push(fault);
+    }
+
+    /// How many faults still wait for their calls.
+    pub fn faults_left(&self) -> usize {
+        self.world().faults.len()
     }
 
     /// Lets things go wrong at random.

@@ -127,6 +127,8 @@ knobs! {
     list_includes_inactive: "yes", "no", "yes", ["yes", "no"];
     /// What the deletion of a group with agents does.
     delete_nonempty_group: "409", "false", "409", ["409", "400", "false", "cascade"];
+    /// Whether agent groups can be deleted at all: the operation is marked as deprecated.
+    group_delete: "on", "off", "on", ["on", "off"];
     /// Whether two groups may have one name.
     group_name_unique: "yes", "yes", "no", ["yes", "no"];
     /// How an administrator's object shows roles.
@@ -161,6 +163,14 @@ knobs! {
     assign_existing: "true", "true", "409", ["true", "409"];
     /// What a taken login name answers.
     agent_conflict: "409", "500", "400_validation", ["409", "400_validation", "500"];
+    /// How dates look: texts, or objects with `millis` as the schema has them.
+    dates: "string", "joda", "string", ["string", "joda"];
+    /// Which filter the list of states obeys: `active=1`, `activeOnly=true`, either, or none.
+    aux_states_filter: "either", "none", "active", ["either", "active", "active_only", "none"];
+    /// What `flatten` leaves of the tree of administrators: one list, or the tree as it was.
+    flatten: "flat", "tree", "flat", ["flat", "tree"];
+    /// The keys of the maps of rights documents: the account, or something that nobody can read.
+    rights_keys: "account", "opaque", "account", ["account", "opaque"];
     /// How ids look.
     ids: "number", "string", "number", ["number", "string"];
     /// Whether a new agent's group must also stand in the body.
@@ -203,6 +213,8 @@ knobs! {
     managed_fields: "ignore", "reject400", "ignore", ["ignore", "reject400", "accept"];
     /// Whether API tokens work.
     api_token: "on", "on", "on", ["on", "off"];
+    /// What a password must be: eight characters of three classes, or twenty of all four.
+    password_policy: "usual", "strict", "usual", ["usual", "strict"];
     /// What ending an API token answers.
     token_delete: "true", "204", "true", ["true", "204"];
     /// What the deletion of something that is not there answers.
@@ -211,8 +223,12 @@ knobs! {
     null_on_get: "yes", "yes", "yes", ["yes", "no"];
     /// Whether such a `null` in a PUT clears the membership.
     null_put_clears: "no", "yes", "yes", ["yes", "no"];
+    /// Whether every agent is in a queue and a dial group and has a skill from the start, as a supervisor leaves it.
+    agents_in_queues: "no", "no", "no", ["yes", "no"];
     /// Seconds until a change shows in the audit log.
     audit_delay_s: "300", "300", "300", [];
+    /// The most records that one answer of the audit log has; 0: all of them.
+    audit_cap: "0", "100", "0", [];
     /// Whether paths outside the API serve the web application.
     html_shell: "on", "on", "on", ["on", "off"];
 }

@@ -208,6 +208,8 @@ pub(crate) struct World {
     pub(crate) chaos: Chaos,
     pub(crate) forbidden: BTreeSet<String>,
     pub(crate) calls: Vec<Call>,
+    /// What updates of agents have changed of their queues, dial groups, skills and accesses.
+    pub(crate) membership_changes: Vec<Value>,
     /// Administrators to whom a mail with a link to choose a password has gone.
     pub(crate) reset_mails: Vec<i64>,
     pub(crate) clock_ahead_ms: i64,
@@ -248,6 +250,7 @@ impl World {
             chaos: Chaos::default(),
             forbidden: BTreeSet::new(),
             calls: Vec::new(),
+            membership_changes: Vec::new(),
             reset_mails: Vec::new(),
             clock_ahead_ms: 0,
             state_file,
@@ -278,7 +281,7 @@ impl World {
                 Agent {
                     group,
                     fields: whole,
-                    associations: Map::new(),
+                    associations: self.usual_associations(),
                     password: Some("set-by-hand".to_owned()),
                     deleted: false,
                 },
@@ -329,6 +332,13 @@ impl World {
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()
     }
 
+    /// A date as an answer has it.
+    pub(crate) fn date_value(&self, date: &Value) -> Value {
+        let Some(text) = date.as_str().filter(|_| self.knobs.dates == "joda") else { return date.clone() };
+        let at = jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text).and_then(|it| it.to_timestamp());
+        at.map_or_else(|_| date.clone(), |at| json!({"millis": at.as_millisecond(), "zone": {"id": "UTC"}}))
+    }
+
     pub(crate) fn fresh_id(&mut self) -> i64 {
         self.next_id += 1;
         self.next_id
@@ -372,6 +382,13 @@ impl World {
         agent
     }
 
+    /// Where a new agent belongs from the start.
+    pub(crate) fn usual_associations(&self) -> Map<String, Value> {
+        let usual =
+            json!({"gateAssignments": [8101], "dialGroupAssignments": [7001], "agentSkillProfiles": [3]});
+        if self.knobs.agents_in_queues == "yes" { crate::seed::object(usual) } else { Map::new() }
+    }
+
     /// Writes an audit record, visible after its delay.
     pub(crate) fn record(&mut self, action: &str, class: &str, id: i64) {
         self.record_by(100, action, class, id);
@@ -381,7 +398,7 @@ impl World {
     pub(crate) fn record_by(&mut self, user: i64, action: &str, class: &str, id: i64) {
         let at = self.now();
         self.audit.push((at, json!({
-            "id": format!("{at}-{id}"), "actionType": action, "auditedClass": format!("com.virtualacd.{class}"),
+            "id": format!("{at}-{id}-{}", self.audit.len()), "actionType": action, "auditedClass": format!("com.virtualacd.{class}"),
             "auditedEntityId": id.to_string(), "accountId": self.seed.account_id, "createTime": at,
             "authUser": {"userId": user}, "auditLogResultList": [],
         })));

@@ -134,9 +134,12 @@ async fn a_put_merges_or_replaces_and_keeps_associations() {
             "{mode}"
         );
         assert_eq!(caller.simulator.admin().associations(id)["gateAssignments"], json!([1]));
+        assert!(caller.simulator.admin().membership_changes().is_empty());
         let clearing = json!({"username": "a@x.com", "gateAssignments": null});
         assert_eq!(caller.call("PUT", &url, Some(clearing)).await.0, 200);
         assert_eq!(caller.simulator.admin().associations(id), json!({}));
+        let change = json!({"agentId": id, "before": {"gateAssignments": [1]}, "after": {}});
+        assert_eq!(caller.simulator.admin().membership_changes(), [change]);
     }
 }
 

@@ -27,13 +27,18 @@ impl Calls {
         Ok(owned)
     }
 
-    /// What an administrator may do in effect: the permissions of all their documents merged, by a key that is presumably the
-    /// account.
+    /// What an administrator may do in effect: the permissions of all their documents merged, by account.
     pub async fn aggregated_rights(&self, id: UserId) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
         let path = ["users", &id.to_string(), "aggregatedRightsDocs"];
         let answer = self.admin_call("getAggregatedRightsDocs", Method::GET, &path, &[], None).await?;
-        let merged = object(answer).unwrap_or_default().into_iter();
-        Ok(merged.filter_map(|(key, doc)| Some((key, permissions_of(doc.as_object()?)))).collect())
+        let mut merged: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (key, doc) in object(answer).unwrap_or_default() {
+            let Some(doc) = doc.as_object() else { continue };
+            // What the keys of the map mean is not documented; the document itself names its account.
+            let account = doc.get("accountId").and_then(id_of).map_or(key, |id| id.to_string());
+            merged.entry(account).or_default().extend(permissions_of(doc));
+        }
+        Ok(merged)
     }
 
     async fn documents(

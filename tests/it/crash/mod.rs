@@ -5,10 +5,12 @@ mod random;
 pub(crate) mod serve;
 mod steps;
 
-use ringcx_simulator::{Fault, FaultKind, Options, Simulator};
+use ringcx_simulator::{Fault, FaultKind, Options};
 use serde_json::{Value, json};
 
 use serve::{Serve, configure, send, until};
+
+use crate::support::Simulator;
 
 /// RingCX has made the agent and has not answered yet when the bridge dies; or it has not even begun.
 async fn killed_between_intent_and_answer(

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::Method;
-use ringcx_simulator::{Control, Fault, FaultKind, Options, Simulator};
+use ringcx_simulator::{Control, Fault, FaultKind, Options};
 use serde_json::{Value, json};
 
 use super::serve::{Serve, configure, send, until};
+use crate::support::Simulator;
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Method;
-use ringcx_simulator::{Control, Options, Simulator};
+use ringcx_simulator::{Control, Options};
 use serde_json::{Value, json};
 
 use super::serve::{Serve, configure, fuse, send};
+use crate::support::Simulator;
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 

@@ -9,12 +9,12 @@ use axum::Router;
 use axum::routing::post;
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
-use ringcx_simulator::{Control, Options, Simulator};
+use ringcx_simulator::{Control, Options};
 use serde_json::{Value, json};
 
 use super::replace;
 use crate::crash::serve::{Serve, configure, send, until};
-use crate::support::postgres_database;
+use crate::support::{Simulator, postgres_database};
 
 const ALL: usize = 380;
 const MISTAKEN: usize = 200;

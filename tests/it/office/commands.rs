@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use reqwest::Method;
-use ringcx_simulator::{Control, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Control, Knobs, Options, Profile, Seed};
 use serde_json::{Value, json};
 
 use super::{JO, RINGCX, extension};
 use crate::crash::serve::{Serve, configure, fuse, send};
+use crate::support::Simulator;
 
 /// A simulated RingCX and a configuration for it.
 struct Site {

@@ -18,10 +18,12 @@ use ringcx_scim::server::issuer::{Issuer, Keys};
 use ringcx_scim::server::{self, App, Parts, token};
 use ringcx_scim::store::{self, Store, tokens};
 use ringcx_scim::upstream::{ExtensionSource, PlatformSettings, RingCx, RingCxSettings, Transport};
-use ringcx_simulator::{Control, Knobs, Options, Profile, Seed, Simulator};
+use ringcx_simulator::{Control, Knobs, Options, Profile, Seed};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use super::Simulator;
 
 /// What a test wants to stand on.
 pub(crate) struct Setup {
@@ -323,6 +325,8 @@ fn knobs(setup: &Setup) -> Knobs {
     // The profiles differ in dialect, not in minutes.
     knobs.set("rate_limit", "100000").unwrap();
     knobs.set("auth_limit", "100000").unwrap();
+    // A `null` that is sent back costs a membership here, so that no test forgives it.
+    knobs.set("null_put_clears", "yes").unwrap();
     for (name, value) in &setup.knobs {
         knobs.set(name, value).unwrap();
     }

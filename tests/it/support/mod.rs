@@ -2,6 +2,8 @@
 
 mod bridge;
 mod postgres;
+mod simulator;
 
 pub(crate) use bridge::{Answer, Setup, TestBridge};
 pub(crate) use postgres::postgres_database;
+pub(crate) use simulator::Simulator;

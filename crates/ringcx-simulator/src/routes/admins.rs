@@ -69,7 +69,7 @@ pub(crate) fn list(world: &mut World, req: &Req) -> Answer {
     let active_only = req.query("activeOnly") == Some("true");
     let flat = req.query("flatten") == Some("true");
     let shows = |admin: &&Map<String, Value>| !active_only || enabled(admin);
-    if flat {
+    if flat && world.knobs.flatten == "flat" {
         return Answer::ok(&world.admins.values().filter(shows).map(|admin| shown(world, admin)).collect());
     }
     let roots = world.admins.values().filter(|admin| parent_of(admin).is_none()).filter(shows);

@@ -38,6 +38,11 @@ fn detail(world: &World, id: i64, agent: &Agent) -> Value {
     let name = world.groups.get(&agent.group).map(|group| group.name.clone());
     shown.insert("agentGroup".to_owned(), json!({"id": id_value(world, agent.group), "description": name}));
     shown.insert("groupId".to_owned(), id_value(world, agent.group));
+    for field in ["createdOn", "lastLoginDate", "transientDeleteDate"] {
+        if let Some(date) = shown.get_mut(field) {
+            *date = world.date_value(date);
+        }
+    }
     for field in ASSOCIATIONS {
         let held = agent.associations.get(field).filter(|_| world.knobs.null_on_get == "no");
         shown.insert(field.to_owned(), held.cloned().unwrap_or(Value::Null));
@@ -139,7 +144,9 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     };
     match text("password") {
         None if needs_password => return Answer::invalid("password", "is required"),
-        Some(password) if !is_strong(password) => return Answer::invalid("password", "is too weak"),
+        Some(password) if !is_strong(password, &world.knobs.password_policy) => {
+            return Answer::invalid("password", "is too weak");
+        }
         _ => {}
     }
     if world.knobs.rc_link == "required" && !linked {
@@ -155,9 +162,8 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
         return refused;
     }
     let (username, password) = (username.to_owned(), text("password").map(str::to_owned));
-    let id = world.fresh_id();
-    let mut agent =
-        Agent { group, fields: World::usual_agent(id), associations: Map::new(), password, deleted: false };
+    let (id, associations) = (world.fresh_id(), world.usual_associations());
+    let mut agent = Agent { group, fields: World::usual_agent(id), associations, password, deleted: false };
     lay_over(&mut agent, body, false);
     let rewrite =
         world.knobs.username_rewrite == "always" || (world.knobs.username_rewrite == "linked_only" && linked);
@@ -237,14 +243,15 @@ fn conflict(world: &World, username: &str, own: i64) -> Option<Answer> {
     })
 }
 
-fn is_strong(password: &str) -> bool {
+fn is_strong(password: &str, policy: &str) -> bool {
     let classes = [
         password.bytes().any(|b| b.is_ascii_lowercase()),
         password.bytes().any(|b| b.is_ascii_uppercase()),
         password.bytes().any(|b| b.is_ascii_digit()),
         password.bytes().any(|b| b.is_ascii_punctuation()),
     ];
-    password.len() >= 8 && classes.iter().filter(|it| **it).count() >= 3
+    let (length, kinds) = if policy == "strict" { (20, 4) } else { (8, 3) };
+    password.len() >= length && classes.iter().filter(|it| **it).count() >= kinds
 }
 
 fn body_group(body: &Map<String, Value>) -> Option<i64> {
@@ -379,6 +386,10 @@ fn put(
     let delay = i64::try_from(Knobs::number(&world.knobs.visibility_delay_ms)).unwrap_or_default();
     if delay > 0 {
         world.stale.insert(id, (world.now() + delay, old.clone()));
+    }
+    if agent.associations != old.associations {
+        let change = json!({"agentId": id, "before": old.associations, "after": agent.associations});
+        world.membership_changes.push(change);
     }
     world.agents.insert(id, agent.clone());
     world.record("UPDATE", "Agent", id);

@@ -73,6 +73,9 @@ pub(crate) fn update(world: &mut World, req: &Req) -> Answer {
 
 pub(crate) fn delete(world: &mut World, req: &Req) -> Answer {
     let id = req.id("agentGroupId");
+    if world.knobs.group_delete == "off" {
+        return Answer::forbidden();
+    }
     let Some(group) = world.groups.get(&id) else { return Answer::not_found() };
     if group.is_default {
         return Answer::error(400, "The default group cannot be deleted", "");

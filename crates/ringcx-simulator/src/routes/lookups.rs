@@ -98,7 +98,13 @@ pub(crate) fn aux_states(world: &mut World, req: &Req) -> Answer {
     if !is_ours(world, req) {
         return Answer::not_found();
     }
-    let active_only = req.query("active") == Some("1") || req.query("activeOnly") == Some("true");
+    let (active, only) = (req.query("active") == Some("1"), req.query("activeOnly") == Some("true"));
+    let active_only = match world.knobs.aux_states_filter.as_str() {
+        "active" => active,
+        "active_only" => only,
+        "none" => false,
+        _ => active || only,
+    };
     let states = World::aux_states().into_iter().filter(|(.., active)| *active || !active_only);
     Answer::ok(&states.map(|(id, name, base, active)| json!({
         "stateId": id, "agentAuxState": name, "description": "", "isActive": active, "isAgentSelectable": true,
@@ -144,6 +150,21 @@ pub(crate) fn audit(world: &mut World, req: &Req) -> Answer {
     let visible = world.now() - delay;
     let at = |name: &str, or: i64| req.body.get(name).and_then(Value::as_i64).unwrap_or(or);
     let (from, to) = (at("startDateTimeAsUnix", 0), at("endDateTimeAsUnix", i64::MAX));
-    let shows = |at: i64| at <= visible && (from..=to).contains(&at);
-    Answer::ok(&world.audit.iter().filter(|(at, _)| shows(*at)).map(|(_, record)| record.clone()).collect())
+    let asked = req.body.get("searchEntities").and_then(Value::as_array);
+    let shows = |at: i64, record: &Value| {
+        let class = record.get("auditedClass").and_then(Value::as_str).and_then(|it| it.rsplit('.').next());
+        let wanted = asked.is_none_or(|it| it.iter().any(|name| name.as_str() == class));
+        wanted && at <= visible && (from..=to).contains(&at)
+    };
+    let found =
+        world.audit.iter().filter(|(at, record)| shows(*at, record)).map(|(_, record)| record.clone());
+    let mut found: Vec<Value> = found.collect();
+    if req.body.get("ascOrDesc").and_then(Value::as_str) == Some("DESCENDING") {
+        found.reverse();
+    }
+    match usize::try_from(Knobs::number(&world.knobs.audit_cap)) {
+        Ok(cap) if cap > 0 => found.truncate(cap),
+        _ => {}
+    }
+    Answer::ok(&Value::Array(found))
 }

@@ -17,6 +17,11 @@ fn document(world: &World, id: i64, doc: &Doc, user: i64) -> Value {
     Value::Object(shown)
 }
 
+/// What the account is called in a map of documents.
+fn key(world: &World) -> &str {
+    if world.knobs.rights_keys == "opaque" { "4f1c" } else { world.seed.account_id.as_str() }
+}
+
 /// A map from the account to those of its documents that `fits` takes.
 fn map(world: &World, user: i64, fits: impl Fn(&Doc) -> bool) -> Answer {
     if !world.admins.contains_key(&user) {
@@ -24,7 +29,7 @@ fn map(world: &World, user: i64, fits: impl Fn(&Doc) -> bool) -> Answer {
     }
     let docs = world.docs.iter().filter(|(_, doc)| fits(doc));
     let docs: Vec<Value> = docs.map(|(id, doc)| document(world, *id, doc, user)).collect();
-    Answer::ok(&json!({ (world.seed.account_id.as_str()): docs }))
+    Answer::ok(&json!({ (key(world)): docs }))
 }
 
 pub(crate) fn all(world: &mut World, req: &Req) -> Answer {
@@ -65,7 +70,7 @@ pub(crate) fn aggregated(world: &mut World, req: &Req) -> Answer {
     };
     let whole = world.knobs.aggregate == "all";
     let part = |name: &str| if whole { merged(name) } else { json!([]) };
-    Answer::ok(&json!({ (world.seed.account_id.as_str()): {
+    Answer::ok(&json!({ (key(world)): {
         "rightsDocName": "", "accountId": world.seed.account_id, "accountPermissions": merged("accountPermissions"),
         "productPermissions": part("productPermissions"), "resourcePermissions": part("resourcePermissions"),
     }}))
