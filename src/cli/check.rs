@@ -1,7 +1,7 @@
 //! `check`: the doctor. It reads, and changes nothing; with `--probe-group` it makes one throw-away agent and removes it.
 //!
-//! Each line is one sentence, and where something is wrong it ends with what to do. `bridge` looks at what is ours, `sign_in` and
-//! `account` at RingCX, `admins` at power, `dialect` and `probe` at how RingCX speaks.
+//! Each line is one sentence, and where something is wrong it ends with what to do. `bridge` looks at what is ours, `standing` at what
+//! waits for somebody, `sign_in` and `account` at RingCX, `admins` at power, `dialect` and `probe` at how RingCX speaks.
 
 mod account;
 mod admins;
@@ -10,6 +10,7 @@ mod dialect;
 mod probe;
 mod probe_token;
 mod sign_in;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use super::runtime::beside;
 use super::{Failure, load, say};
 use crate::config::{Config, TenantConfig};
 use crate::domain::TenantId;
+use crate::reconcile::Reconciler;
 use crate::store::{self, Store};
 use crate::upstream::model::Identity;
 use crate::upstream::{Calls, Lane, RingCx};
@@ -93,6 +95,7 @@ struct Patient<'a> {
     id: &'a TenantId,
     settings: &'a TenantConfig,
     store: &'a Store,
+    reconciler: &'a Reconciler,
     ringcx: &'a RingCx,
     calls: Calls,
 }
@@ -114,7 +117,8 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
                 let Some(settings) = config.tenant.get(id) else { continue };
                 id.as_str().clone_into(&mut report.tenant);
                 let calls = ringcx.calls(Lane::Reconcile, None);
-                let patient = Patient { id, settings, store: &parts.store, ringcx, calls };
+                let (store, reconciler) = (&parts.store, &parts.reconciler);
+                let patient = Patient { id, settings, store, reconciler, ringcx, calls };
                 let identity = tenant(&patient, options.probe_group.as_deref(), &mut report).await;
                 if let Some(main) =
                     identity.and_then(|it| it.main_account_id).filter(|_| settings.policy.manage_admins)
@@ -139,6 +143,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
 /// Everything about one tenant; who the bridge is in RingCX, when RingCX says.
 async fn tenant(patient: &Patient<'_>, probe_group: Option<&str>, report: &mut Report) -> Option<Identity> {
     bridge::client_tokens(patient, report).await;
+    standing::run(patient, report).await;
     let identity = sign_in::run(patient, report).await?;
     sign_in::clock(patient, report);
     let groups = account::groups(patient, &identity, report).await?;

@@ -152,7 +152,10 @@ pub(super) fn change(
         people::set_imported(tx, &tenant.id, id, false)?;
     }
     let settled = !matches!(loaded.person.state, Provisioning::Error | Provisioning::Blocked);
-    if user == base && loaded.waiting.is_empty() && settled {
+    if !is_news(base, user) && loaded.waiting.is_empty() && settled {
+        if user != base {
+            people::keep_body(tx, &tenant.id, id, &user.to_json())?;
+        }
         return Ok(Accepted::Now(id.clone()));
     }
     let (before, after) = (user_keys(base), user_keys(user));
@@ -202,6 +205,15 @@ pub(super) fn change(
     let seq = revisions::append(tx, &tenant.id, id, &new)?;
     jobs::enqueue(tx, &tenant.id, id, lane(base, user), now, now)?;
     Ok(Accepted::Waits(id.clone(), seq))
+}
+
+/// Whether a write says anything new. That somebody is active who was taken to be is remembered, and is no news.
+pub(super) fn is_news(base: &Resource, user: &Resource) -> bool {
+    let mut said = user.clone();
+    if base.get("active").is_none() && person::is_active(user) {
+        said.remove("active");
+    }
+    said != *base
 }
 
 /// Confirms a write with which RingCX has nothing to do.

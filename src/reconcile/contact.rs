@@ -355,7 +355,10 @@ async fn directory(tenant: &Tenant, calls: &Calls) -> Result<Directory, upstream
 }
 
 /// Dial groups and queues; where the account may not read them there are none.
-async fn assignables(calls: &Calls) -> Result<Assignables, upstream::Error> {
+///
+/// # Errors
+/// What RingCX said, when it was anything else.
+pub async fn assignables(calls: &Calls) -> Result<Assignables, upstream::Error> {
     let readable = |error: upstream::Error| match error {
         upstream::Error::NotFound | upstream::Error::Forbidden(_) => Ok(()),
         error => Err(error),

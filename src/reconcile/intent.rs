@@ -290,7 +290,7 @@ impl Reconciler {
                 if let Accepted::Blocked(_, trip) = &accepted {
                     audit::append(tx, &of.id, &told(&guard, trip, &id))?;
                 }
-                if user != base || matches!(accepted, Accepted::Waits(..)) {
+                if accept::is_news(&base, &user) || matches!(accepted, Accepted::Waits(..)) {
                     let changed = fields_changed(Some(&base), &user);
                     audit::append(tx, &of.id, &decided(&record, &accepted, changed))?;
                 }

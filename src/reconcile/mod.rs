@@ -68,7 +68,7 @@ use tokio_util::task::TaskTracker;
 
 pub use access::Access;
 pub use budget::SharedBudget;
-pub use contact::ContactError;
+pub use contact::{ContactError, assignables};
 pub use disown::Disowned;
 pub use drift::{Drift, Finding};
 pub use dry_run::{Preview, Released};

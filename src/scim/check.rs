@@ -34,11 +34,8 @@ pub(super) use members::{is_members, member_list};
 ///
 /// 400 `invalidSyntax` when the body is no resource of this type, `invalidValue` when a value does not fit.
 pub fn create(ty: &ResourceType, body: Value, rules: &Rules) -> Result<Resource, Error> {
-    let mut incoming = Incoming::read(ty, body, Reader::of_body(rules, None))?;
-    if let Some(active) = ty.schema.attribute("active") {
-        // A new user is active unless the client says otherwise; shown, since Okta's suite wants it in every answer.
-        incoming.document.entry(active.name).or_insert(Value::Bool(true));
-    }
+    // A user of whom the client does not say whether they are active is active, and is shown so; what is stored is what was said.
+    let incoming = Incoming::read(ty, body, Reader::of_body(rules, None))?;
     finish(ty, incoming.document)
 }
 

@@ -222,6 +222,12 @@ pub fn set_imported(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, imported:
     .map(drop)
 }
 
+/// Keeps what the client wrote where it changes nothing that is shown.
+pub fn keep_body(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId, body: &str) -> Result<(), Error> {
+    let sql = "UPDATE people SET body = $3 WHERE tenant = $1 AND id = $2";
+    tx.exec(sql, &[tenant.into(), id.into(), body.into()]).map(drop)
+}
+
 /// Takes a person out for good, as if they had never been here. What they had in other tables is taken out by the caller.
 pub fn erase(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<(), Error> {
     let was_there = get(tx, tenant, id)?.is_some();

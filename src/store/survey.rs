@@ -2,11 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
 use super::{Error, Tx};
 use crate::domain::{PersonId, TenantId};
 
 /// The most rows that an answer names.
 const NAMED: i64 = 20;
+
+/// How many bodies are read at a time.
+const PAGE: i64 = 500;
 
 /// Agents that share an e-mail address with another one, two of each address.
 pub fn agents_of_one_email(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<(i64, i64)>, Error> {
@@ -32,6 +38,32 @@ pub fn user_names_of_other_agents(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<
         &[tenant.into(), NAMED.into()],
         |row| Ok((row.text(0)?.into(), row.int(1)?)),
     )
+}
+
+/// People who were there before a time and of whom no client has said since whether they are active.
+///
+/// What a client wrote is JSON, which the two databases read differently, so it is read here, a page at a time.
+pub fn never_said_active(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    before: Timestamp,
+) -> Result<Vec<PersonId>, Error> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = tx.all(
+            "SELECT id, body FROM people
+             WHERE tenant = $1 AND deleted_at IS NULL AND created_at < $2 AND id > $3 ORDER BY id LIMIT $4",
+            &[tenant.into(), before.into(), (&after).into(), PAGE.into()],
+            |row| Ok((row.text(0)?, row.text(1)?)),
+        )?;
+        let Some((last, _)) = page.last() else { return Ok(found) };
+        after.clone_from(last);
+        let silent = |body: &str| {
+            let body: Result<Map<String, Value>, _> = serde_json::from_str(body);
+            body.is_ok_and(|body| body.get("active").is_none_or(Value::is_null))
+        };
+        found.extend(page.iter().filter(|(_, body)| silent(body)).map(|(id, _)| id.as_str().into()));
+    }
 }
 
 /// The administrators in RingCX that belong to people of the identity provider.

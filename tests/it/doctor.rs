@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ringcx_simulator::{Control, Knobs, Options, Profile, Simulator};
+use ringcx_simulator::{Control, Fault, FaultKind, Knobs, Options, Profile};
 use serde_json::{Value, json};
 
 use crate::crash::serve::{Serve, configure, send};
+use crate::support::Simulator;
 
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
@@ -132,6 +133,30 @@ async fn a_probe_finds_out_each_reading_and_leaves_nothing() {
         let (_, report, _) = run(&world.config, &["check"]).await;
         let remembered = format!("{word}, as learned");
         assert!(report.to_string().contains(&remembered), "{knob}={value}: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_fails_in_the_middle_leaves_nothing_either() {
+    let failed_call = || FaultKind::Status(500, String::new());
+    for (operation, skip, times, kind) in [
+        ("createAgent", 0, 1, FaultKind::DropAfter),
+        ("createAgent", 1, 1, FaultKind::DropAfter),
+        ("getAgent", 0, 3, failed_call()),
+        ("listAgents", 1, 3, failed_call()),
+        ("updateAgent", 0, 1, FaultKind::DropAfter),
+        ("updateAgent", 0, 1, failed_call()),
+        ("deleteAgent", 0, 1, FaultKind::DropAfter),
+        ("deleteAgent", 0, 1, FaultKind::TooManyRequests { retry_after: Some("1".to_owned()) }),
+    ] {
+        let label = format!("{operation} after {skip}: {kind:?}");
+        let world = world(Profile::Friendly, &[("username_rewrite", "always")]).await;
+        let before = world.ringcx.state();
+        world.ringcx.fault(Fault { skip, times, ..Fault::once(operation, kind) });
+        let (_, report, errors) = run(&world.config, &["check", "--probe-group", "UK Agents"]).await;
+        assert_eq!(world.ringcx.faults_left(), 0, "{label}");
+        assert_eq!(world.ringcx.state(), before, "{label}: {report} {errors}");
+        assert!(!report.to_string().contains("remove it by hand"), "{label}: {report}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::crash::serve::{Serve, send};
 use crate::doctor::{World, failed, lines, run, world};
 
 /// A mistake in the configuration: what is right, what is wrong, and the line that names it.
-const MISTAKES: [(&str, &str, &str, &str); 14] = [
+const MISTAKES: [(&str, &str, &str, &str); 16] = [
     (
         r#"client_secret = "simulated-secret""#,
         r#"client_secret = "wrong""#,
@@ -98,6 +98,20 @@ const MISTAKES: [(&str, &str, &str, &str); 14] = [
         "fail",
         "public URL: {tls} cannot be reached from here: there is no TLS; start `serve`, or correct server.public_url or the proxy in front \
          of it",
+    ),
+    (
+        "[tenant.default.policy]",
+        "[tenant.default.agent_defaults]\nphoneLoginDialGroup = \"Nowhere\"\n[tenant.default.policy]\nassignment_shape = \"ids\"",
+        "fail",
+        "agent defaults: agent_defaults.phoneLoginDialGroup \"Nowhere\" is not a dial group of this RingCX account; use one of Campaigns (7001), \
+         Surveys (7002); correct tenant.default.agent_defaults, until then no agent is made",
+    ),
+    (
+        "[tenant.default.policy]",
+        "[tenant.default.agent_defaults]\ninitLoginBaseState = \"ASLEEP\"\n[tenant.default.policy]",
+        "fail",
+        "agent defaults: agent_defaults.initLoginBaseState \"ASLEEP\" is not a state of this RingCX account; use one of AVAILABLE, LUNCH, \
+         TRAINING; correct tenant.default.agent_defaults, until then no agent is made",
     ),
     (
         "allowed_rights_docs = [4711]",
@@ -341,4 +355,125 @@ async fn check_names_two_owners_of_one_account_and_colliding_names() {
     ] {
         assert!(code == 0 && found.contains(&line), "{found:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_what_waits_for_its_operator() {
+    let world = world(Profile::Friendly, &[]).await;
+    let command =
+        async |arguments: &[&str]| assert_eq!(run(&world.config, arguments).await.0, 0, "{arguments:?}");
+    let warned = async || lines(&run(&world.config, &["check"]).await.1, "warn");
+    let begins_and_ends = |lines: &[String], begins: &str, ends: &str| {
+        assert!(lines.iter().any(|it| it.starts_with(begins) && it.ends_with(ends)), "{begins}: {lines:#?}");
+    };
+    let resume = "; `ringcx-scim tenant resume --tenant default` ends that";
+    command(&["tenant", "pause"]).await;
+    begins_and_ends(
+        &warned().await,
+        "work: paused since ",
+        &format!("and only access is taken away{resume}"),
+    );
+    command(&["tenant", "pause", "--all"]).await;
+    begins_and_ends(
+        &warned().await,
+        "work: paused since ",
+        &format!("and nothing is done, not even for leavers{resume}"),
+    );
+    command(&["tenant", "resume"]).await;
+    let quiet = warned().await;
+    assert!(!quiet.iter().any(|it| it.starts_with("work: ")), "{quiet:#?}");
+
+    world.edit("[tenant.default.policy]", "[tenant.default.policy]\nmode = \"dry_run\"");
+    let serve = Serve::ready(&world.config).await;
+    let users = format!("{}/Users", serve.base);
+    let body = json!({"userName": "jo@example.com", "emails": [{"value": "jo@example.com"}]});
+    let (_, user) = send(reqwest::Method::POST, &users, &world.token, Some(&body)).await.unwrap();
+    serve.kill();
+    world.edit("mode = \"dry_run\"\n", "");
+    begins_and_ends(
+        &warned().await,
+        "work: Tenant default has left a dry run",
+        "; `ringcx-scim tenant status --tenant default` shows it",
+    );
+
+    let database = rusqlite::Connection::open(world.folder.path().join("bridge.db")).unwrap();
+    database
+        .execute(
+            "INSERT INTO losses (tenant, person_id, at, base, counts, rule, since_at, former)
+             VALUES ('default', ?1, 0, 9, TRUE, 'hour', 0, '{}')",
+            [user["id"].as_str().unwrap()],
+        )
+        .unwrap();
+    drop(database);
+    let (code, report, _) = run(&world.config, &["check"]).await;
+    let blocked = "mass change: what would take access from 1 person is blocked; `ringcx-scim tenant release --tenant default` carries it \
+                   out, `ringcx-scim tenant reject --tenant default` drops it";
+    assert_eq!((code, failed(&report)), (1, vec![blocked.to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_the_tenant_whose_administrators_are_anothers() {
+    let world = world(Profile::Friendly, &[]).await;
+    let second = format!(
+        "[tenant.emea.ringcx]\nbase_url = \"{}\"\naccount_id = \"15300002\"\napi_token = \"aws80:simulated\"\n",
+        world.simulator.url()
+    );
+    // The first to have met RingCX has the administrators.
+    Serve::ready(&world.config).await.kill();
+    let config = std::fs::read_to_string(&world.config).unwrap();
+    std::fs::write(&world.config, format!("{config}\n{second}")).unwrap();
+    assert_eq!(run(&world.config, &["token", "create", "--name", "x", "--tenant", "emea"]).await.0, 0);
+    Serve::ready(&world.config).await.kill();
+    let (code, report, _) = run(&world.config, &["check"]).await;
+    let found = failed(&report);
+    let elsewhere = found.iter().filter(|line| {
+        line.starts_with("administrators: Another tenant of this bridge owns the administrators of this RingCX main account; give roles")
+    });
+    assert_eq!((code, elsewhere.count(), found.len()), (1, 1, 2), "{found:#?}");
+    std::fs::write(&world.config, format!("{config}\n{second}[tenant.emea.policy]\nmanage_admins = false\n"))
+        .unwrap();
+    let (_, report, _) = run(&world.config, &["check"]).await;
+    assert!(!failed(&report).iter().any(|line| line.starts_with("administrators: Another")), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_people_for_whom_active_never_came() {
+    let world = world(Profile::Friendly, &[]).await;
+    let serve = Serve::ready(&world.config).await;
+    let users = format!("{}/Users", serve.base);
+    let mut ids = Vec::new();
+    for (name, active) in [("said", Some("True")), ("silent", None), ("later", None), ("new", None)] {
+        let mut body = json!({"userName": format!("{name}@example.com")});
+        if let Some(active) = active {
+            body["active"] = json!(active);
+        }
+        let (status, user) = send(reqwest::Method::POST, &users, &world.token, Some(&body)).await.unwrap();
+        assert_eq!((status, &user["active"]), (201, &json!(true)), "{user}");
+        ids.push(user["id"].as_str().unwrap().to_owned());
+    }
+    // Other changes say nothing of it.
+    for (id, path, value) in [(&ids[1], "title", json!("x")), (&ids[2], "active", json!(true))] {
+        let change = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "replace", "path": path, "value": value}]});
+        let url = format!("{users}/{id}");
+        let (status, user) = send(reqwest::Method::PATCH, &url, &world.token, Some(&change)).await.unwrap();
+        assert_eq!((status, &user["active"]), (200, &json!(true)), "{user}");
+    }
+    serve.kill();
+    let database = rusqlite::Connection::open(world.folder.path().join("bridge.db")).unwrap();
+    database
+        .execute(
+            "UPDATE people SET created_at = created_at - 31 * 24 * 60 * 60 * 1000 WHERE user_name_key <> 'new@example.com'",
+            [],
+        )
+        .unwrap();
+    drop(database);
+    let (code, report, _) = run(&world.config, &["check"]).await;
+    let found = lines(&report, "warn");
+    let line = format!(
+        "active: never sent for 1 person within 30 days ({}), so they would not be switched off when they leave; map `active` in the \
+         identity provider",
+        ids[1]
+    );
+    assert!(code == 0 && found.contains(&line), "{found:#?}");
 }

@@ -1,12 +1,14 @@
 //! The account in RingCX: what the bridge sees of it, what the configuration names in it, and whose names collide.
 
 use super::{Patient, Report, TenantConfig, clause};
-use crate::domain::desired::group_named;
+use crate::domain::desired::{Directory, group_named};
 use crate::domain::grant::ungivable_roles;
+use crate::domain::mapping::new_agent_defaults;
 use crate::domain::policy::LinkExtension;
+use crate::reconcile::assignables;
 use crate::store::survey;
 use crate::upstream::Error;
-use crate::upstream::model::{AgentGroup, Identity};
+use crate::upstream::model::{AgentGroup, AuxState, Identity};
 
 /// The agent groups; nothing when the account cannot be read.
 pub(super) async fn groups(
@@ -90,13 +92,51 @@ pub(super) async fn permissions(patient: &Patient<'_>, groups: &[AgentGroup], re
         }
     }
     match calls.aux_states().await {
-        Ok(states) => report.ok("agent states", format!("{} states", states.len())),
+        Ok(states) => {
+            report.ok("agent states", format!("{} states", states.len()));
+            agent_defaults(patient, states, report).await;
+        }
         Err(Error::NotFound | Error::Forbidden(_)) => {
             report.ok("agent states", "not readable here; initialState takes none");
+            agent_defaults(patient, Vec::new(), report).await;
         }
         Err(error) => report.fail("agent states", format!("cannot be read: {}; try again", clause(&error))),
     }
     extensions(patient, report).await;
+}
+
+/// Whether the names in `agent_defaults` mean something in this account: where they do not, no agent is made.
+async fn agent_defaults(patient: &Patient<'_>, aux_states: Vec<AuxState>, report: &mut Report) {
+    let (given, policy) = (&patient.settings.agent_defaults, &patient.settings.policy);
+    if given.is_empty() {
+        return;
+    }
+    let named = ["phoneLoginDialGroup", "manualOutboundDefaultGate"].iter().any(|it| given.contains_key(*it));
+    let assignables = if named && policy.assignment_shape.is_some() {
+        match assignables(&patient.calls).await {
+            Ok(found) => Some(found),
+            Err(error) => {
+                let why = clause(&error);
+                return report.fail(
+                    "agent defaults",
+                    format!("dial groups and queues cannot be read: {why}; try again"),
+                );
+            }
+        }
+    } else {
+        None
+    };
+    let directory = Directory { aux_states, assignables, ..Directory::default() };
+    match new_agent_defaults(given, policy, &directory).1 {
+        None => report.ok("agent defaults", "what they name exists"),
+        Some(why) => {
+            let key = format!("tenant.{}.agent_defaults", patient.id);
+            report.fail(
+                "agent defaults",
+                format!("{}; correct {key}, until then no agent is made", clause(&why)),
+            );
+        }
+    }
 }
 
 /// The link to RingCentral extensions.

@@ -36,30 +36,33 @@ pub(super) async fn run(
     let made = match calls.create_agent(group, body(&name)).await {
         Ok(made) => made,
         Err(error) => {
-            let fix = format!("if an agent {name} exists, remove it by hand");
-            return report.add("probe", Mark::Fail, format!("no throw-away agent was made: {error} {fix}"));
+            let left = left(calls, group, &name).await;
+            return report.add("probe", Mark::Fail, format!("no throw-away agent was made: {error} {left}"));
         }
     };
     let Some(id) = made.id() else {
-        return report.add(
-            "probe",
-            Mark::Fail,
-            format!("RingCX answered no id; remove agent {name} by hand"),
-        );
+        let left = left(calls, group, &name).await;
+        return report.add("probe", Mark::Fail, format!("RingCX answered no id; {left}"));
     };
     let mut probe = Probe { calls, group, id, name, learned: Vec::new() };
     probe.learned.push(("username_rewrite", if made.username() == Some(&probe.name) { "no" } else { "yes" }));
-    if let Err(error) = probe.ask(groups).await {
-        report.add("probe", Mark::Warn, format!("not everything could be tried: {error}"));
+    let asked = tokio::select! {
+        asked = probe.ask(groups) => asked.err().map(|error| error.to_string()),
+        // Who is impatient still leaves nothing behind.
+        _ = tokio::signal::ctrl_c() => Some("it was interrupted".to_owned()),
+    };
+    if let Some(why) = asked {
+        report.add("probe", Mark::Warn, format!("not everything could be tried: {why}"));
     }
-    let gone = probe.remove(groups).await;
+    let gone = probe.remove(groups).await && sweep(calls, group, &probe.name).await.is_ok();
     for (fact, word) in &probe.learned {
         report.add("probe", Mark::Ok, format!("{fact}: {word}"));
     }
     if gone {
         report.add("probe", Mark::Ok, "the throw-away agent is removed");
     } else {
-        report.add("probe", Mark::Fail, format!("agent {id} could not be removed; remove it by hand"));
+        let why = "could not be removed, or RingCX did not say so; look for it, and remove it by hand";
+        report.add("probe", Mark::Fail, format!("agent {id} {why}"));
     }
     remember(store, tenant, probe.learned, report).await;
 }
@@ -89,6 +92,29 @@ fn body(name: &str) -> Map<String, Value> {
     match fields {
         Value::Object(fields) => fields,
         _ => Map::new(),
+    }
+}
+
+/// Removes the agents whose login name begins like that of the throw-away agent, which nobody else's does; how many there were.
+async fn sweep(calls: &Calls, group: AgentGroupId, name: &str) -> Result<usize, upstream::Error> {
+    let ours = name.split('@').next().unwrap_or(name);
+    let mut removed = 0;
+    for agent in calls.agents(group).await? {
+        let Some(id) = agent.id().filter(|_| agent.username().is_some_and(|it| it.starts_with(ours))) else {
+            continue;
+        };
+        calls.delete_agent(group, id).await?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// What a create without a good answer has left, removed.
+async fn left(calls: &Calls, group: AgentGroupId, name: &str) -> String {
+    match sweep(calls, group, name).await {
+        Ok(0) => "nothing of it is there".to_owned(),
+        Ok(_) => "what it had left is removed".to_owned(),
+        Err(_) => format!("if an agent {name} exists, remove it by hand"),
     }
 }
 
@@ -173,8 +199,9 @@ impl Probe<'_> {
             break;
         }
         for group in groups.iter().map(|group| group.id) {
-            if self.calls.agent(group, self.id).await.is_ok() {
-                return false;
+            match self.calls.agent(group, self.id).await {
+                Err(upstream::Error::NotFound | upstream::Error::Forbidden(_)) => {}
+                _ => return false,
             }
         }
         let word = match self.calls.delete_agent(self.group, self.id).await {

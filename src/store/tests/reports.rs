@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{inventory, links, people, reports};
+use super::super::{inventory, links, people, reports, survey};
 use super::{Scratch, at, insert_person, on_both, person_id, tenant};
 use crate::domain::link::{AgentGroupAgent, AgentLink, Left, Link};
 use crate::upstream::model::{Agent, AgentGroupId, AgentId};
@@ -12,6 +12,7 @@ on_both!(
     those_who_wait_come_oldest_first_and_without_the_inactive,
     what_was_seen_before_is_not_seen_since,
     counts_are_kept_as_they_were_counted,
+    silence_about_active_is_found_over_pages_and_what_is_said_later_is_kept,
 );
 
 fn linked(agent: i64) -> Link {
@@ -84,4 +85,24 @@ async fn counts_are_kept_as_they_were_counted(scratch: Scratch) {
     scratch.store.write(move |tx| reports::keep(tx, &tenant(), counts, at(1))).await.unwrap();
     let after = scratch.store.read(|tx| reports::counts(tx, &tenant())).await.unwrap();
     assert_eq!((before, after), (None, Some(counts)));
+}
+
+async fn silence_about_active_is_found_over_pages_and_what_is_said_later_is_kept(scratch: Scratch) {
+    let found = scratch.store.write(|tx| {
+        for number in 0..600 {
+            insert_person(tx, &person_id(number), &json!({"userName": format!("jo-{number}")}), at(1))?;
+        }
+        for (number, active) in [(600, json!(true)), (601, json!(false)), (602, json!(null))] {
+            let body = json!({"userName": format!("jo-{number}"), "active": active});
+            insert_person(tx, &person_id(number), &body, at(1))?;
+        }
+        insert_person(tx, &person_id(603), &json!({"userName": "young"}), at(2))?;
+        people::tombstone(tx, &tenant(), &person_id(0), at(3))?;
+        people::keep_body(tx, &tenant(), &person_id(1), r#"{"userName":"jo-1","active":true}"#)?;
+        let kept = people::get(tx, &tenant(), &person_id(1))?.unwrap();
+        Ok::<_, crate::store::Error>((survey::never_said_active(tx, &tenant(), at(2))?, kept))
+    });
+    let (found, kept) = found.await.unwrap();
+    assert_eq!((found.len(), found.first(), found.last()), (599, Some(&person_id(2)), Some(&person_id(602))));
+    assert_eq!((kept.version, kept.modified), (1, at(1)), "nothing that is shown has changed");
 }
