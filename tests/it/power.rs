@@ -2,12 +2,12 @@
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use ringcx_simulator::{Options, Simulator};
+use ringcx_simulator::Options;
 use serde_json::{Value, json};
 
 use crate::admins::{PROFILES, member_of, roles, start};
 use crate::crash::serve::{Serve, configure, send};
-use crate::support::{TestBridge, postgres_database};
+use crate::support::{Simulator, TestBridge, postgres_database};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 
@@ -32,6 +32,13 @@ async fn alerts(bridge: &TestBridge) -> Vec<(String, String)> {
     found.into_iter().map(|alert| (alert.kind, alert.subject)).collect()
 }
 
+/// What the auditor has been told of an action.
+async fn audited(bridge: &TestBridge, action: &'static str) -> Vec<Value> {
+    let sql = "SELECT detail FROM audit WHERE action = $1 ORDER BY id";
+    let found = bridge.store.read(move |tx| tx.all(sql, &[action.into()], |row| row.text(0))).await.unwrap();
+    found.iter().map(|detail| serde_json::from_str(detail).unwrap()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn last_admin_guard_before_write_409() {
     for profile in PROFILES {
@@ -51,7 +58,11 @@ async fn last_admin_guard_before_write_409() {
         let shown = bridge.send("GET", &url, None).await.body[RINGCX].clone();
         assert_eq!(shown["provisioningState"], "error");
         assert!(shown["lastError"].as_str().unwrap().contains("last-admin floor"), "{shown}");
-        assert_eq!(alerts(&bridge).await, [("last_admin_floor".to_owned(), ann)]);
+        assert_eq!(alerts(&bridge).await, [("last_admin_floor".to_owned(), ann.clone())]);
+        assert_eq!(
+            audited(&bridge, "last_admin_floor").await,
+            [json!({"userId": ann.parse::<i64>().unwrap()})]
+        );
         // A leaver: the agent goes, the administrator stays, and the answer says both. The client may ask as often as it likes.
         for _ in 0..2 {
             let answer = bridge.send("PATCH", &url, Some(&off())).await;

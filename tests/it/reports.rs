@@ -78,6 +78,28 @@ async fn three_accounts_without_an_active_owner_are_seeded_and_three_are_found()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_round_counts_accounts_without_an_owner_anew_and_none_comes_early() {
+    let clock = Clock::fixed(Clock::system().now());
+    let policy =
+        json!({"default_agent_group": "Default", "password_on_put": "omit", "reconcile_every": "24h"});
+    let bridge = TestBridge::start(Setup { policy, clock: clock.clone(), ..Setup::default() }).await;
+    let counted = async || {
+        bridge.reconciler.round_of(&tenant()).await.unwrap();
+        metric(&bridge, "ringcx_scim_unowned_accounts{").await
+    };
+    let line = |count: usize| format!("ringcx_scim_unowned_accounts{{tenant=\"default\"}} {count}");
+    // Wanda and the owner are nobody's from the start.
+    assert_eq!(counted().await, line(2));
+    let (id, _) = bridge.create(json!({"userName": "wanda@example.com"})).await;
+    clock.advance(std::time::Duration::from_hours(23));
+    assert_eq!(counted().await, line(2), "not due yet");
+    clock.advance(std::time::Duration::from_hours(2));
+    assert_eq!(counted().await, line(1), "Wanda is somebody's now: {id}");
+    clock.advance(std::time::Duration::from_hours(23));
+    assert_eq!(counted().await, line(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_of_somebody_deleted_counts_until_it_is_off() {
     let bridge = bridge(Profile::Friendly, json!({"protected": ["5001", "101"]}), Seed::demo()).await;
     let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
