@@ -31,7 +31,9 @@ async fn probe(bridge: &TestBridge, name: &str, id: &str) -> bool {
             let change =
                 json!({"Operations": [{"op": "replace", "path": "password", "value": "t1meMa$heen"}]});
             bridge.send("PATCH", &url, Some(&change)).await;
-            bridge.ringcx.state().to_string().contains("t1meMa$heen")
+            let agents = bridge.ringcx.agents().into_iter();
+            let mut held = agents.filter_map(|it| bridge.ringcx.password(it["agentId"].as_i64().unwrap()));
+            held.any(|password| password == "t1meMa$heen")
         }
         "sort" => {
             get(bridge, "/Users?sortBy=userName&sortOrder=descending").await.body["Resources"][0]["userName"]

@@ -203,7 +203,12 @@ async fn duplicate_group_409() {
 async fn okta_link_existing_group() {
     let bridge = bridge().await;
     let (id, agent) = user(&bridge, "jo@example.com").await;
-    let made = group(&bridge, "UK Agents").await;
+    // Another client has made it.
+    let body = json!({"displayName": "UK Agents"}).to_string().into_bytes();
+    let other = format!("Bearer {}", bridge.another_token("other").await);
+    let headers = [("authorization", other.as_str()), ("content-type", "application/scim+json")];
+    let made = bridge.raw("POST", "/scim/v2/Groups", &headers, Some(body)).await.body["id"].clone();
+    let made = made.as_str().unwrap().to_owned();
     let found = bridge
         .send("GET", "/Groups?filter=displayName eq \"uk agents\"&startIndex=1&count=100", None)
         .await
@@ -236,4 +241,30 @@ async fn sailpoint_groups_on_user_write() {
     bridge.run_jobs().await;
     assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1000);
     assert!(members(&bridge, &uk).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_operation_per_member_is_one_change() {
+    let bridge =
+        TestBridge::start(Setup { policy: json!({"password_on_put": "omit"}), ..Setup::default() }).await;
+    let ids = join_all((0..300).map(|n| {
+        let bridge = &bridge;
+        async move { user(bridge, &format!("u{n}@example.com")).await.0 }
+    }))
+    .await;
+    let team = group(&bridge, "A Team").await;
+    let add = |id: &String| json!({"op": "add", "path": "members", "value": [{"value": id}]});
+    let records = || {
+        let sql = "SELECT COUNT(*) FROM audit WHERE action = 'patch_group'";
+        bridge.store.read(move |tx| tx.one(sql, &[], |row| row.int(0)))
+    };
+    // The last one is wrong, so nobody joins.
+    let mut operations: Vec<Value> = ids.iter().map(add).collect();
+    operations.push(json!({"op": "add", "path": "members[", "value": "x"}));
+    assert_eq!(patch(&bridge, &team, json!(operations)).await.status, 400);
+    assert_eq!((members(&bridge, &team).await.len(), records().await.unwrap()), (0, Some(0)));
+    operations.pop();
+    assert_eq!(patch(&bridge, &team, json!(operations)).await.status, 204);
+    assert_eq!((members(&bridge, &team).await.len(), records().await.unwrap()), (300, Some(1)));
+    bridge.run_jobs().await;
 }

@@ -239,9 +239,49 @@ async fn create_retry_no_orphan() {
     assert_eq!(first.status, 503, "{}", first.text);
     bridge.run_jobs().await;
     let again = bridge.send("POST", "/Users", Some(&body)).await;
-    assert!(again.status == 201 || again.status == 409, "{}", again.text);
+    assert_eq!(again.status, 409, "{}", again.text);
     let found = bridge.send("GET", "/Users?filter=userName eq \"jo@example.com\"", None).await.body;
     assert_eq!(found["totalResults"], 1);
     let ours = bridge.ringcx.agents().iter().filter(|agent| agent["email"] == "jo@example.com").count();
     assert_eq!(ours, 1, "one account, whatever was lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_a_client_sends_is_nobodys_password() {
+    const SECRET: &str = "1mz050nq-A";
+    let bridge = bridge().await;
+    let mut body = person("jo@example.com");
+    body["password"] = json!(SECRET);
+    let made = bridge.send("POST", "/Users", Some(&body)).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let url = format!("/Users/{}", made.body["id"].as_str().unwrap());
+    let put = bridge.send("PUT", &url, Some(&body)).await;
+    let patched = bridge.send("PATCH", &url, Some(&op("replace", "password", SECRET))).await;
+    let shown = bridge.send("GET", &url, None).await;
+    for answer in [made, put, patched, shown] {
+        assert!(matches!(answer.status, 200 | 201) && !answer.text.contains(SECRET), "{}", answer.text);
+    }
+    let agent = bridge.ringcx.agents().into_iter().find(|it| it["email"] == "jo@example.com").unwrap();
+    let password = bridge.ringcx.password(agent["agentId"].as_i64().unwrap()).unwrap();
+    assert!(password != SECRET && password.len() >= 20, "made by the bridge");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_is_switched_off_beside_a_bad_operation_where_the_client_needs_it() {
+    use ringcx_scim::scim::Compatibility;
+    for (compatibility, works) in [(Compatibility::Entra, false), (Compatibility::Generic, true)] {
+        let bridge = TestBridge::start(Setup { compatibility, ..Setup::default() }).await;
+        let (id, agent) = bridge.create(person("jo@example.com")).await;
+        let both = json!({"Operations": [
+            {"op": "Replace", "path": "name.givenName", "value": "Joan"},
+            {"op": "Replace", "path": "emails[", "value": "x"},
+            {"op": "Replace", "path": "active", "value": "False"},
+        ]});
+        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&both)).await;
+        assert_eq!(answer.status, 400, "{compatibility:?}: {}", answer.text);
+        let now = bridge.ringcx.agent(agent).unwrap();
+        assert_eq!((&now["isActive"], &now["firstName"]), (&json!(works), &json!("Jo")), "{compatibility:?}");
+        let shown = bridge.send("GET", &format!("/Users/{id}"), None).await.body;
+        assert_eq!(shown["active"], works, "{compatibility:?}");
+    }
 }

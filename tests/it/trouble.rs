@@ -38,7 +38,7 @@ async fn okta_retry_after_integer_seconds() {
 async fn upstream_down_reads_served() {
     let bridge = impatient().await;
     let (id, _) = bridge.create(jo()).await;
-    for operation in ["getAgent", "updateAgent", "listAgents", "tokenExchange"] {
+    for operation in ["getAgent", "updateAgent", "listAgents", "exchangeToken"] {
         bridge.ringcx.fault(Fault::always(operation, FaultKind::DropBefore));
     }
     let calls = bridge.ringcx.calls().len();

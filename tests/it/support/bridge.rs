@@ -255,6 +255,11 @@ impl TestBridge {
         secret.expose_secret().to_owned()
     }
 
+    /// A token of another client of the same tenant.
+    pub(crate) async fn another_token(&self, name: &str) -> String {
+        mint(&self.store, &"default".parse().unwrap(), &Clock::system(), name).await
+    }
+
     /// Where the simulator listens.
     pub(crate) fn upstream_url(&self) -> String {
         self.simulator.url()
