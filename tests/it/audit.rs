@@ -293,7 +293,7 @@ async fn what_an_operator_sets_going_is_recorded_under_their_name() {
     });
     let seed = ringcx_simulator::Seed::demo().rc_extension(extension);
     let simulator =
-        ringcx_simulator::Simulator::start(ringcx_simulator::Options { seed, ..Default::default() });
+        crate::support::Simulator::start(ringcx_simulator::Options { seed, ..Default::default() });
     let simulator = simulator.await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("bridge.db").display());

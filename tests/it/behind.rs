@@ -1,9 +1,10 @@
 //! The server behind a proxy: whose word about addresses and URLs is taken. The real program, on a socket.
 
-use ringcx_simulator::{Options, Simulator};
+use ringcx_simulator::Options;
 use serde_json::Value;
 
 use crate::crash::serve::{Serve, command, configure};
+use crate::support::Simulator;
 
 struct World {
     serve: Serve,

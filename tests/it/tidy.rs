@@ -65,6 +65,9 @@ fn inspect(name: &str, text: &str) -> Vec<String> {
         found.push(format!("{name}:{lines}: has {lines} lines; split it before {MOST_LINES}"));
     }
     for (index, line) in text.lines().enumerate() {
+        if is_unwatched(name, line) {
+            found.push(format!("{name}:{}: starts RingCX unwatched; use `support::Simulator`", index + 1));
+        }
         if let Some(mark) = UNFINISHED.iter().find(|mark| line.contains(**mark)) {
             found.push(format!("{name}:{}: unfinished: {mark}", index + 1));
         }
@@ -82,6 +85,17 @@ fn inspect(name: &str, text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a test takes the simulator itself instead of the one that watches what no update may change.
+fn is_unwatched(name: &str, line: &str) -> bool {
+    let takes = line.contains("ringcx_simulator::Simulator")
+        || (line.starts_with("use ringcx_simulator::{")
+            && line.split(['{', ',', '}', ' ']).any(|it| it == "Simulator"));
+    takes
+        && name.starts_with("tests/it/")
+        && !name.ends_with("support/simulator.rs")
+        && !name.ends_with("tidy.rs")
 }
 
 /// The module of `src` that a file belongs to; `lib.rs` and `main.rs` belong to none, and files of tests may ask anybody.
@@ -227,6 +241,11 @@ fn wrong_examples_are_found() {
         ("src/server/mod.rs", "use crate::config::Config;", "`server` uses `config::Config`"),
         ("crates/x/src/lib.rs", concat!("fn f() { to", "do!() }"), "crates/x/src/lib.rs:2: unfinished"),
         ("tests/it/x.rs", concat!("// FIX", "ME: later"), "tests/it/x.rs:2: unfinished"),
+        (
+            "tests/it/x.rs",
+            "use ringcx_simulator::{Options, Simulator};",
+            "tests/it/x.rs:2: starts RingCX unwatched",
+        ),
     ];
     for (name, code, expected) in wrong {
         let found = inspect(name, &format!("//! What it is for.\n{code}\n"));
@@ -255,6 +274,7 @@ fn right_examples_pass() {
         ("src/lib.rs", "pub use crate::cli::main;"),
         ("src/store/tests/search.rs", "use crate::scim::Resource;"),
         ("src/cli/sandbox.rs", "use ringcx_simulator::Simulator;"),
+        ("tests/it/x.rs", "use ringcx_simulator::{Control, Options};"),
     ] {
         let found = inspect(name, &format!("//! What it is for.\n{code}\n"));
         assert!(found.is_empty(), "{code}: {found:?}");
