@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::Table;
 use serde_json::{Value, json};
 
+use super::progress::Progress;
 use super::runtime::{Beside, beside};
 use super::{Failure, Of, cell, say};
 use crate::domain::{PersonId, TenantId};
@@ -129,14 +130,18 @@ fn of<T>(items: &[T], row: impl Fn(&T) -> Value) -> Vec<Value> {
 
 async fn agents(parts: &Beside, tenant: &TenantId, calls: &Calls) -> anyhow::Result<Vec<Value>> {
     let mut rows = Vec::new();
-    for group in calls.agent_groups().await? {
+    let groups = calls.agent_groups().await?;
+    let progress = Progress::new("reading agent groups");
+    for (done, group) in groups.iter().enumerate() {
+        progress.at(done, groups.len());
         for agent in calls.agents(group.id).await? {
             let Some(id) = agent.id() else { continue };
             let of = tenant.clone();
             let person = parts.store.read(move |tx| links::by_agent(tx, &of, id.0)).await?;
-            rows.push(agent_row(&agent, &group, person.as_ref()));
+            rows.push(agent_row(&agent, group, person.as_ref()));
         }
     }
+    progress.at(groups.len(), groups.len());
     Ok(rows)
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::operator::operator;
+use super::progress::Progress;
 use super::runtime::{Beside, beside};
 use super::{Failure, Of, say};
 use crate::config::Config;
@@ -216,7 +217,12 @@ async fn import(options: Import) -> Result<(), Failure> {
     }
     if !options.dry_run {
         let by = operator();
-        for row in &mut rows {
+        let (progress, all) = (Progress::new("making agents"), rows.len());
+        for (done, row) in rows.iter_mut().enumerate() {
+            // The lines of people are the progress where they are printed.
+            if options.json {
+                progress.at(done, all);
+            }
             make(&parts, &tenant, &by, &office, row, terms).await;
             if !options.json {
                 say(&format!("{} {}", named(&row.user), outcome(row).1));

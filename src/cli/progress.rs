@@ -1,16 +1,22 @@
-//! How far long work is: a bar on a terminal, a plain line now and then otherwise. Always on standard error, so that what a
-//! command prints stays whole.
+//! How far long work is: a bar on a terminal, a plain line now and then otherwise, where it takes longer than a moment. Always on
+//! standard error, so that what a command prints stays whole.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The width of the bar.
 const WIDTH: usize = 30;
+
+/// Where nobody watches, work that takes no longer than this has no lines.
+const A_MOMENT: Duration = Duration::from_secs(2);
 
 /// A bar or lines, by what standard error is.
 pub(super) struct Progress {
     what: &'static str,
     terminal: bool,
+    begun: Instant,
     /// What was last shown, in hundredths; lines come at each tenth.
     shown: AtomicUsize,
 }
@@ -18,11 +24,19 @@ pub(super) struct Progress {
 impl Progress {
     /// Nothing is shown before the first step.
     pub(super) fn new(what: &'static str) -> Self {
-        Self { what, terminal: std::io::stderr().is_terminal(), shown: AtomicUsize::new(usize::MAX) }
+        Self {
+            what,
+            terminal: std::io::stderr().is_terminal(),
+            begun: Instant::now(),
+            shown: AtomicUsize::new(usize::MAX),
+        }
     }
 
     /// `done` of `all` are done.
     pub(super) fn at(&self, done: usize, all: usize) {
+        if !self.terminal && self.begun.elapsed() < A_MOMENT {
+            return;
+        }
         let hundredths = (done * 100).checked_div(all).unwrap_or(100);
         let step = if self.terminal { hundredths } else { hundredths / 10 };
         if self.shown.swap(step, Ordering::Relaxed) == step {
@@ -38,6 +52,18 @@ impl Progress {
             writeln!(out, "{}: {done} of {all}", self.what)
         });
     }
+}
+
+/// One bar after another, for work in several parts.
+pub(super) fn of_parts() -> crate::reconcile::Progress {
+    let current: Mutex<Option<Progress>> = Mutex::default();
+    Arc::new(move |what, done, all| {
+        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = current.take().filter(|it| it.what == what).unwrap_or_else(|| Progress::new(what));
+        progress.at(done, all);
+        // A part that begins anew has a bar of its own.
+        *current = (done < all).then_some(progress);
+    })
 }
 
 fn line(what: &str, done: usize, all: usize) -> String {

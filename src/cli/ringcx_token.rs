@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::operator::operator;
-use super::runtime::beside;
+use super::runtime::{beside, budget_name};
 use super::{Failure, Of, say};
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
@@ -72,6 +72,8 @@ struct Keys {
     store: Store,
     tenant: TenantId,
     settings: RingCxSettings,
+    /// The name of the tenant's budget.
+    budget: String,
     calls: Calls,
     by: Actor,
 }
@@ -98,12 +100,14 @@ impl Keys {
     async fn open(config: &Config, tenant: TenantId) -> anyhow::Result<Self> {
         let parts = beside(config).await?;
         let way = parts.ringcx.into_iter().find(|(id, _)| *id == tenant).map(|(_, ringcx)| ringcx);
-        let settings = config.tenant.get(&tenant).map(|it| it.ringcx.clone());
+        let settings = config.tenant.get(&tenant);
         let (Some(way), Some(settings)) = (way, settings) else {
             return Err(anyhow!("tenant {tenant} has no way to RingCX"));
         };
         let calls = way.calls(Lane::Update, None);
-        Ok(Self { store: parts.store, tenant, settings, calls, by: operator() })
+        let budget = budget_name(config, settings);
+        let settings = settings.ringcx.clone();
+        Ok(Self { store: parts.store, tenant, settings, budget, calls, by: operator() })
     }
 
     async fn create(&self, plain: &Plain) -> Result<(), Failure> {
@@ -223,13 +227,13 @@ impl Keys {
         calls.api_tokens().await.context("the tokens were not read")
     }
 
-    /// The way to RingCX with another token, under a budget of its own: RingCX counts by token as far as anybody knows.
+    /// The way to RingCX with another token of the same user, and so on the same budget.
     fn calls_with(&self, token: &SecretString) -> anyhow::Result<Calls> {
         let settings =
             RingCxSettings { api_token: Some(token.clone()), api_token_file: None, ..self.settings.clone() };
         let clock = Clock::system();
-        let identity = Transport::identity(&settings, None);
-        let budget = SharedBudget::new(self.store.clone(), clock.clone(), identity, settings.rate_per_minute);
+        let rate = settings.rate_per_minute;
+        let budget = SharedBudget::new(self.store.clone(), clock.clone(), self.budget.clone(), rate);
         let transport =
             Transport::new(&settings, None, Arc::new(budget), clock).map_err(|why| anyhow!(why))?;
         let way = RingCx::new(Arc::new(transport), &settings.account_id, ExtensionSource::Off);

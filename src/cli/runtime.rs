@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::progress;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, TenantConfig};
 use crate::domain::TenantId;
@@ -16,7 +17,7 @@ use crate::reconcile::{Reconciler, SharedBudget, Tenant, Times};
 use crate::scim::Rules;
 use crate::server::issuer::Keys;
 use crate::server::{self, App, Parts};
-use crate::store::Store;
+use crate::store::{Store, budgets};
 use crate::upstream::{Budget, ExtensionSource, RingCx, Transport, Webhook};
 
 /// A running server with its worker.
@@ -50,6 +51,7 @@ impl Bridge {
 
         let times = times(&config);
         let (tenants, rules) = tenants(&config, &store, &clock)?;
+        inherit_budgets(&config, &store).await?;
         let webhook = Webhook::new(&config.alert).map_err(|why| anyhow!("alert.webhook: {why}"))?;
         let reconciler =
             Reconciler::new(store.clone(), tenants, clock.clone(), ids.clone(), times).with_webhook(webhook);
@@ -115,7 +117,9 @@ pub(super) async fn beside(config: &Config) -> anyhow::Result<Beside> {
     let (clock, ids) = (Clock::system(), Ids::system());
     let store = Store::open(&config.store).await.context("the store did not open")?;
     let (tenants, _) = tenants(config, &store, &clock)?;
+    inherit_budgets(config, &store).await?;
     let reconciler = Reconciler::new(store.clone(), tenants, clock, ids, times(config));
+    let reconciler = reconciler.with_progress(progress::of_parts());
     let ringcx = reconciler.ways().map(|(id, ringcx)| (id.clone(), ringcx.clone())).collect();
     Ok(Beside { store, reconciler, ringcx })
 }
@@ -133,23 +137,46 @@ fn times(config: &Config) -> Times {
 
 type Tenants = (Vec<Tenant>, HashMap<TenantId, Rules>);
 
-/// The tenants; those with the same RingCX credential share one connection and one budget.
+/// The name of the budget of a tenant: all that sign in with one credential share that of the first of them.
+pub(super) fn budget_name(config: &Config, settings: &TenantConfig) -> String {
+    let credential = |it: &TenantConfig| Transport::identity(&it.ringcx, it.ringcentral.as_ref());
+    let own = credential(settings);
+    let first = config.tenant.values().find(|it| credential(it) == own).unwrap_or(settings);
+    Transport::budget_name(&first.ringcx, first.ringcentral.as_ref())
+}
+
+/// Earlier versions named a budget after the credential. What is known of it, a penalty above all, goes on under the new name.
+async fn inherit_budgets(config: &Config, store: &Store) -> anyhow::Result<()> {
+    let mut names = BTreeMap::new();
+    for settings in config.tenant.values() {
+        let credential = Transport::identity(&settings.ringcx, settings.ringcentral.as_ref());
+        names.insert(credential, budget_name(config, settings));
+    }
+    let inherited =
+        store.write(move |tx| names.iter().try_for_each(|(old, new)| budgets::inherit(tx, old, new)));
+    inherited.await.context("the budgets of calls were not read")
+}
+
+/// The tenants; those with the same RingCX credential share one connection, those of one user one budget.
 fn tenants(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Tenants> {
     let mut transports: BTreeMap<String, Arc<Transport>> = BTreeMap::new();
+    let mut shared: BTreeMap<String, Arc<dyn Budget>> = BTreeMap::new();
     let (mut tenants, mut rules) = (Vec::new(), HashMap::new());
     for (id, settings) in &config.tenant {
         let platform = settings.ringcentral.as_ref();
-        let identity = Transport::identity(&settings.ringcx, platform);
-        let transport = if let Some(transport) = transports.get(&identity) {
+        let credential = Transport::identity(&settings.ringcx, platform);
+        let transport = if let Some(transport) = transports.get(&credential) {
             Arc::clone(transport)
         } else {
-            let rate = settings.ringcx.rate_per_minute;
-            let budget = SharedBudget::new(store.clone(), clock.clone(), identity.clone(), rate);
-            let budget: Arc<dyn Budget> = Arc::new(budget);
-            let transport = Transport::new(&settings.ringcx, platform, budget, clock.clone())
+            let name = budget_name(config, settings);
+            let budget = shared.entry(name.clone()).or_insert_with(|| {
+                let rate = settings.ringcx.rate_per_minute;
+                Arc::new(SharedBudget::new(store.clone(), clock.clone(), name, rate))
+            });
+            let transport = Transport::new(&settings.ringcx, platform, Arc::clone(budget), clock.clone())
                 .map_err(|why| anyhow!("tenant {id}: {why}"))?;
             let transport = Arc::new(transport);
-            transports.insert(identity, Arc::clone(&transport));
+            transports.insert(credential, Arc::clone(&transport));
             transport
         };
         let tenant = tenant(id, settings, transport);

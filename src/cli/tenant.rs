@@ -10,10 +10,9 @@ use comfy_table::Table;
 use serde_json::json;
 
 use super::operator::operator;
-use super::runtime::beside;
+use super::runtime::{beside, budget_name};
 use super::{Failure, Of, say};
 use crate::reconcile::{Status, Verdict};
-use crate::upstream::Transport;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -100,10 +99,9 @@ async fn resume(plain: Plain) -> Result<(), Failure> {
 
 async fn status(plain: Plain) -> Result<(), Failure> {
     let (config, tenant) = plain.of.load()?;
-    let identity =
-        config.tenant.get(&tenant).map(|it| Transport::identity(&it.ringcx, it.ringcentral.as_ref()));
+    let budget = config.tenant.get(&tenant).map(|it| budget_name(&config, it));
     let parts = beside(&config).await?;
-    let status = parts.reconciler.status(&tenant, &identity.unwrap_or_default()).await;
+    let status = parts.reconciler.status(&tenant, &budget.unwrap_or_default()).await;
     let status = status.context("the tenant was not read")?;
     parts.store.close().await;
     if plain.json {

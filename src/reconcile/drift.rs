@@ -96,7 +96,9 @@ impl Reconciler {
             let of = tenant.id.clone();
             (listed, self.store.read_long(move |tx| links::people(tx, &of)).await?)
         };
-        for id in ids {
+        let all = ids.len();
+        for (done, id) in ids.into_iter().enumerate() {
+            self.tell("comparing people", done, all);
             let Some(loaded) = self.load(&tenant, &id).await? else { continue };
             drift.people += 1;
             let found = match listed_agent(&loaded, &listed) {
@@ -109,6 +111,7 @@ impl Reconciler {
             drift.findings.extend(found);
             drift.findings.extend(compare_admin(&loaded, &admins));
         }
+        self.tell("comparing people", all, all);
         let after = tenant.ringcx.calls_made();
         drift.calls = after
             .into_iter()

@@ -46,13 +46,16 @@ impl Reconciler {
     ) -> Result<Listed, ContactError> {
         let mut listed = Listed::new();
         let mut listing = self.begin_listing(tenant).await?;
-        for group in &known.directory.agent_groups {
+        let groups = &known.directory.agent_groups;
+        for (done, group) in groups.iter().enumerate() {
+            self.tell("reading agent groups", done, groups.len());
             for (group, agent) in self.list_group(tenant, group.id, calls, &mut listing).await? {
                 if let Some(id) = agent.id() {
                     listed.insert(id.0, (group, agent));
                 }
             }
         }
+        self.tell("reading agent groups", groups.len(), groups.len());
         self.end_listing(tenant, &listing).await?;
         drift.listed = listed.len();
         drift.integration = listing.integration;

@@ -111,7 +111,12 @@ pub struct Reconciler {
     abandon: CancellationToken,
     /// Where alerts go.
     webhook: Option<Webhook>,
+    /// Who is told how far long reading is.
+    told: Option<Progress>,
 }
+
+/// Is told what is done, how much of it, and how much there is.
+pub type Progress = Arc<dyn Fn(&'static str, usize, usize) + Send + Sync>;
 
 /// The lengths of time that the controller works with; tests shrink them.
 #[derive(Clone, Copy, Debug)]
@@ -212,6 +217,19 @@ impl Reconciler {
             running: Arc::default(),
             abandon: CancellationToken::new(),
             webhook: None,
+            told: None,
+        }
+    }
+
+    /// Tells `progress` how far reading lists and comparing people is.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { told: Some(progress), ..self }
+    }
+
+    fn tell(&self, what: &'static str, done: usize, all: usize) {
+        if let Some(told) = &self.told {
+            told(what, done, all);
         }
     }
 

@@ -165,7 +165,10 @@ impl Reconciler {
         let of = tenant.id.clone();
         let owners = self.store.read_long(move |tx| reports::owners(tx, &of)).await?;
         let mut found = Vec::new();
-        for (owner, left) in owners.iter().filter_map(|it| remembered_line(&tenant, it)) {
+        let remembered: Vec<_> = owners.iter().filter_map(|it| remembered_line(&tenant, it)).collect();
+        let all = remembered.len();
+        for (done, (owner, left)) in remembered.into_iter().enumerate() {
+            self.tell("looking at direct lines", done, all);
             let Some(link) = &owner.link.agent else { continue };
             let line = match calls.agent(link.id.group, link.id.agent).await {
                 Ok(agent) => agent.direct_line().map(str::to_owned),
@@ -180,6 +183,7 @@ impl Reconciler {
                 since: left.at,
             }));
         }
+        self.tell("looking at direct lines", all, all);
         Ok(found)
     }
 

@@ -59,19 +59,19 @@ pub struct Budget {
 }
 
 impl Reconciler {
-    /// How a tenant stands; `identity` names the bucket of its calls.
+    /// How a tenant stands; `budget` names the bucket of its calls.
     ///
     /// # Errors
     /// When there is no such tenant, or the store cannot answer.
-    pub async fn status(&self, tenant: &TenantId, identity: &str) -> Result<Status, Error> {
-        let (tenant, identity, now) = (self.tenant(tenant)?, identity.to_owned(), self.clock.now());
+    pub async fn status(&self, tenant: &TenantId, budget: &str) -> Result<Status, Error> {
+        let (tenant, bucket, now) = (self.tenant(tenant)?, budget.to_owned(), self.clock.now());
         let (id, mode, per_minute) = (tenant.id.clone(), tenant.policy.mode, tenant.ringcx.per_minute());
         Ok(self
             .store
             .read_long(move |tx| {
                 let hold = hold::of(tx, &id, mode)?;
                 let plan = Preview::of(planned::all(tx, &id)?, per_minute, mode);
-                let level = budgets::level(tx, &identity)?;
+                let level = budgets::level(tx, &bucket)?;
                 let known_at = facts::get(tx, &id, KNOWN_AT)?.and_then(|text| text.parse().ok());
                 let known_at = known_at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
                 let lanes = jobs::by_lane(tx, &id)?.into_iter();

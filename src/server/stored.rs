@@ -7,19 +7,44 @@ use crate::store::{self, Tx, alerts, holds, jobs, losses, reports, tokens};
 /// One line of a metric: its labels beside `tenant`, and its value.
 type Sample = (Vec<(&'static str, String)>, i64);
 
-/// A metric: its name, its type, and where its lines come from.
-type Family = (&'static str, &'static str, fn(&mut Tx<'_>, &TenantId) -> Result<Vec<Sample>, store::Error>);
+/// A metric: its name, its type, what it counts, and where its lines come from.
+type Family = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&mut Tx<'_>, &TenantId) -> Result<Vec<Sample>, store::Error>,
+);
 
 const FAMILIES: [Family; 9] = [
-    ("ringcx_scim_jobs", "gauge", waiting),
-    ("ringcx_scim_paused", "gauge", paused),
-    ("ringcx_scim_blocked", "gauge", blocked),
-    ("ringcx_scim_alerts_total", "counter", alerted),
-    ("ringcx_scim_token_expires_seconds", "gauge", tokens_end),
-    ("ringcx_scim_unowned_accounts", "gauge", |tx, tenant| counted(tx, tenant, |it| it.unowned)),
-    ("ringcx_scim_held_people", "gauge", |tx, tenant| counted(tx, tenant, |it| it.held)),
-    ("ringcx_scim_held_since_seconds", "gauge", |tx, tenant| counted(tx, tenant, |it| it.held_since)),
-    ("ringcx_scim_direct_lines", "gauge", |tx, tenant| counted(tx, tenant, |it| it.direct_lines)),
+    ("ringcx_scim_jobs", "gauge", "Work that waits, by lane, and work that waits for a person.", waiting),
+    ("ringcx_scim_paused", "gauge", "1 where the tenant is paused.", paused),
+    ("ringcx_scim_blocked", "gauge", "People whose change the mass-change guard keeps.", blocked),
+    ("ringcx_scim_alerts_total", "counter", "Alerts that were raised.", alerted),
+    ("ringcx_scim_token_expires_seconds", "gauge", "When a token ends, in seconds since 1970.", tokens_end),
+    (
+        "ringcx_scim_unowned_accounts",
+        "gauge",
+        "Accounts without an active owner, as of the last round of reconciliation.",
+        |tx, tenant| counted(tx, tenant, |it| it.unowned),
+    ),
+    (
+        "ringcx_scim_held_people",
+        "gauge",
+        "People who wait for an agent group, as of the last round of reconciliation.",
+        |tx, tenant| counted(tx, tenant, |it| it.held),
+    ),
+    (
+        "ringcx_scim_held_since_seconds",
+        "gauge",
+        "Since when the first of them waits, in seconds since 1970, 0 for nobody, as of the last round of reconciliation.",
+        |tx, tenant| counted(tx, tenant, |it| it.held_since),
+    ),
+    (
+        "ringcx_scim_direct_lines",
+        "gauge",
+        "Direct lines of people who are switched off, as of the last round of reconciliation.",
+        |tx, tenant| counted(tx, tenant, |it| it.direct_lines),
+    ),
 ];
 
 /// The text of Prometheus.
@@ -27,8 +52,8 @@ pub(super) async fn render(app: &App) -> String {
     let mut text = String::new();
     let mut tenants: Vec<&TenantId> = app.tenants.keys().collect();
     tenants.sort_by_key(|tenant| tenant.as_str());
-    for (name, kind, samples) in FAMILIES {
-        text.extend(["# TYPE ", name, " ", kind, "\n"]);
+    for (name, kind, help, samples) in FAMILIES {
+        text.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
         for tenant in &tenants {
             let of = (*tenant).clone();
             let samples = app.store.read(move |tx| samples(tx, &of)).await.unwrap_or_default();

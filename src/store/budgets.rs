@@ -128,6 +128,27 @@ pub fn level(tx: &mut Tx<'_>, identity: &str) -> Result<Option<Level>, Error> {
     })
 }
 
+/// Gives `new` what is known under the name `old`, of its bucket and of those beside it (`old/...`), unless `new` is known already.
+pub fn inherit(tx: &mut Tx<'_>, old: &str, new: &str) -> Result<(), Error> {
+    let known = tx.all("SELECT identity FROM budgets", &[], |row| row.text(0))?;
+    if known.iter().any(|it| it == new) {
+        return Ok(());
+    }
+    for name in &known {
+        let Some(rest) = name.strip_prefix(old).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        else {
+            continue;
+        };
+        tx.exec(
+            "INSERT INTO budgets (identity, tokens_milli, refilled_at, penalty_until, limit_per_minute, limit_until)
+             SELECT $2, tokens_milli, refilled_at, penalty_until, limit_per_minute, limit_until FROM budgets WHERE identity = $1
+             ON CONFLICT DO NOTHING",
+            &[name.into(), (&format!("{new}{rest}")).into()],
+        )?;
+    }
+    Ok(())
+}
+
 fn millis(count: i64) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or_default())
 }

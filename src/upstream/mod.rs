@@ -7,6 +7,7 @@
 mod budget;
 pub mod error;
 mod gate;
+mod identity;
 mod metrics;
 pub mod model;
 mod platform;

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::clock::Span;
-use crate::hex::hex;
 
 /// How a tenant reaches RingCX.
 #[derive(Clone, Debug, Deserialize)]
@@ -128,12 +126,6 @@ impl PlatformSettings {
     pub fn check(&self) -> Vec<(&'static str, String)> {
         check_url(&self.base_url)
     }
-}
-
-/// The name of the budget that a credential uses: tenants with the same one share it. Not reversible.
-pub(super) fn identity(base_url: &str, secret: &str) -> String {
-    let digest = Sha256::digest(format!("{base_url}\n{secret}").as_bytes());
-    digest.first_chunk::<8>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 
 fn check_url(url: &str) -> Vec<(&'static str, String)> {

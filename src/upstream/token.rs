@@ -259,8 +259,21 @@ impl Tokens {
 
 /// The end of a token that happens to be a readable JWT, in seconds since the epoch.
 fn expiry(token: &str) -> Option<i64> {
+    claim(token, "exp")?.as_i64()
+}
+
+/// Whose a token is that happens to be a readable JWT.
+pub(super) fn subject(token: &str) -> Option<String> {
+    match claim(token, "sub")? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn claim(token: &str, name: &str) -> Option<Value> {
     let claims = base64url(token.split('.').nth(1)?)?;
-    serde_json::from_slice::<Value>(&claims).ok()?.get("exp")?.as_i64()
+    serde_json::from_slice::<Value>(&claims).ok()?.get(name).cloned()
 }
 
 /// Bytes of base64 without padding (RFC 4648 §5).

@@ -16,7 +16,7 @@ use super::gate::Gate;
 use super::metrics;
 use super::model::Lane;
 use super::platform::usage::{Group, Said, Usage};
-use super::settings::{PlatformSettings, RingCxSettings, identity};
+use super::settings::{PlatformSettings, RingCxSettings};
 use super::token::{Credential, Proof, SharedTokens, Tokens};
 use crate::clock::Clock;
 
@@ -110,14 +110,9 @@ impl Transport {
         })
     }
 
-    /// The name of the budget of these credentials: tenants with the same one share a [`Transport`].
-    pub fn identity(ringcx: &RingCxSettings, platform: Option<&PlatformSettings>) -> String {
-        let secret = match (&ringcx.api_token, platform) {
-            (Some(token), _) => token.expose_secret().to_owned(),
-            (None, Some(platform)) => format!("{}\n{}", platform.client_id, platform.jwt.expose_secret()),
-            (None, None) => String::new(),
-        };
-        identity(&ringcx.base_url, &secret)
+    /// Whether `other` sends on the same budget.
+    pub(super) fn shares_budget_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.budget, &other.budget)
     }
 
     /// Sends a call and gives its answer a meaning. Reads are tried again; changes never, except after a refused token.

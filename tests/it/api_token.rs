@@ -169,6 +169,10 @@ async fn rotation_replaces_the_file_and_a_running_server_goes_on_with_the_new_to
         assert_eq!(status, 201, "{answer}");
         assert!(world.ringcx.agents().iter().any(|agent| agent["username"] == "jo@example.com"));
         serve.kill();
+        // Server and commands, before and after: one bucket of calls, besides those of sign-ins and of RingCentral.
+        let store = rusqlite::Connection::open(world.folder.path().join("bridge.db")).unwrap();
+        let buckets = "SELECT COUNT(*) FROM budgets WHERE INSTR(identity, '/') = 0";
+        assert_eq!(store.query_row(buckets, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What happens in RingCX behind the bridge's back: found by lists and by the audit log, and dealt with by policy.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringcx_scim::clock::Clock;
@@ -253,4 +254,23 @@ async fn a_list_read_meanwhile_hides_no_agent_whose_creation_was_not_answered() 
         let made = bridge.ringcx.agents().iter().filter(|it| it["email"] == "jo@example.com").count();
         assert_eq!((made, bridge.ringcx.count("createAgent")), (1, 1), "{profile:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_watches_is_told_how_far_the_look_is() {
+    let bridge = start(Profile::Friendly, json!({})).await;
+    for name in ["jo@example.com", "al@example.com"] {
+        person(&bridge, name).await;
+    }
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let watched = bridge.reconciler.clone();
+    let watched =
+        watched.with_progress(Arc::new(move |what, done, all| heard.lock().unwrap().push((what, done, all))));
+    watched.look(&tenant(), None).await.unwrap();
+    let told = told.lock().unwrap().clone();
+    let groups = bridge.ringcx.agent_groups().len();
+    let lists = (0..=groups).map(|done| ("reading agent groups", done, groups));
+    let people = (0..=2).map(|done| ("comparing people", done, 2));
+    assert_eq!(told, lists.chain(people).collect::<Vec<_>>());
 }

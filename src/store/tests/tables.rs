@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::{Error, budgets, groups, jobs, leases, members, names, people, revisions, search};
+use super::super::budgets::Bucket;
+use super::super::{Error, Tx, budgets, groups, jobs, leases, members, names, people, revisions, search};
 use super::{Scratch, at, insert_person, on_both, person_id, tenant};
 use crate::domain::person::group_keys;
 use crate::domain::{Actor, GroupId, PersonId};
@@ -13,6 +14,7 @@ use crate::scim::Resource;
 use crate::upstream::model::Lane;
 
 on_both!(
+    a_budget_of_another_name_takes_over_what_is_known,
     each_of_a_thousand_jobs_is_claimed_once,
     a_lease_that_ran_out_is_taken_over_and_its_old_holder_cannot_end_the_job,
     work_that_came_in_meanwhile_keeps_the_job,
@@ -341,4 +343,29 @@ async fn a_tombstone_leaves_the_counts_and_keeps_its_id(scratch: Scratch) {
     });
     assert_eq!(looked.await.unwrap(), (None, Some(people::Standing::Deleted), 1));
     assert_eq!(scratch.number("SELECT count(*) FROM person_emails").await, 0);
+}
+
+async fn a_budget_of_another_name_takes_over_what_is_known(scratch: Scratch) {
+    let write = |tx: &mut Tx<'_>| {
+        budgets::take(tx, "old", at(0), Bucket::of_calls(60, true))?;
+        budgets::learn(tx, "old", 30, at(90_000))?;
+        budgets::penalise(tx, "old", at(60_000))?;
+        budgets::penalise(tx, "old/auth", at(30_000))?;
+        budgets::penalise(tx, "older", at(50_000))?;
+        budgets::inherit(tx, "old", "new")?;
+        // Once it has a life of its own, nothing is taken over any more.
+        budgets::penalise(tx, "old", at(80_000))?;
+        budgets::inherit(tx, "old", "new")
+    };
+    scratch.store.write(write).await.unwrap();
+    let known = |name: &'static str| {
+        let read = move |tx: &mut Tx<'_>| {
+            Ok::<_, Error>((budgets::level(tx, name)?, budgets::limit(tx, name, at(1))?))
+        };
+        scratch.store.read(read)
+    };
+    let (level, limit) = known("new").await.unwrap();
+    assert_eq!((level.unwrap().penalty_until, limit), (at(60_000), Some(30)));
+    assert_eq!(known("new/auth").await.unwrap().0.unwrap().penalty_until, at(30_000));
+    assert_eq!(known("newer").await.unwrap(), (None, None));
 }

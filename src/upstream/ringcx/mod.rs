@@ -62,9 +62,9 @@ impl RingCx {
         Self { gate: Some(gate), ..self }
     }
 
-    /// Whether `other` is reached with the same credentials, and so shares their budget.
+    /// Whether `other` is reached on the same budget.
     pub fn shares_budget_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.transport, &other.transport)
+        self.transport.shares_budget_with(&other.transport)
     }
 
     /// How long RingCX lets nobody with these credentials send anything; zero outside a penalty.
