@@ -36,6 +36,15 @@ async fn a_move_by_list_happens_only_where_it_is_chosen() {
         assert_eq!(answer.status, 200, "{bulk_put}: {}", answer.text);
         assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1003, "{bulk_put}");
     }
+    // Where there is no such call, whoever chose it learns that, and the agent stays.
+    let none = vec![("move_mode", "bulk"), ("bulk_put", "501")];
+    let bridge = start(none, json!({"move_strategy": "bulk"})).await;
+    let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let moved = replace(&format!("{RINGCX}:agentGroupName"), &json!("Platform Team"));
+    let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&moved)).await;
+    assert!(answer.status >= 400, "{}", answer.text);
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1000);
+    assert_eq!(bridge.ringcx.count("createAgent"), 1, "never made anew");
     let bridge = start(vec![("move_mode", "bulk"), ("bulk_put", "replace_membership")], json!({})).await;
     let (id, _) = bridge.create(json!({"userName": "jo@example.com"})).await;
     let moved = replace(&format!("{RINGCX}:agentGroupName"), &json!("Platform Team"));
@@ -334,5 +343,60 @@ async fn rights_documents_are_read_whatever_their_map_is_keyed_by() {
         let none = json!({"Operations": [{"op": "remove", "path": "entitlements"}]});
         assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&none)).await.status, 200, "{keys}");
         assert!(bridge.ringcx.assignments(4711).is_empty(), "{keys}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regional_settings_go_back_in_the_shape_in_which_they_came() {
+    for put_mode in ["merge", "replace"] {
+        for settings in [json!({"timezone": 5, "language": "en"}), json!({"timezoneName": "US/Eastern"})] {
+            let extra = json!({"allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]});
+            let bridge = start(vec![("put_mode", put_mode)], extra).await;
+            let roles = json!([{"value": "REPORT_ADMINISTRATIVE_USER"}]);
+            let body = json!({"userName": "jo@example.com", "name": {"givenName": "Jo"}, "roles": roles});
+            let (id, _) = bridge.create(body).await;
+            let user = bridge.ringcx.admin_named("jo@example.com").unwrap()["userId"].as_i64().unwrap();
+            bridge
+                .ringcx
+                .edit_admin(user, |jo| drop(jo.insert("regionalSettings".to_owned(), settings.clone())));
+            let renamed = replace("name.givenName", &json!("Joan"));
+            let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&renamed)).await;
+            assert_eq!(answer.status, 200, "{put_mode}: {}", answer.text);
+            let jo = bridge.ringcx.admin_named("jo@example.com").unwrap();
+            assert_eq!(
+                (&jo["firstName"], &jo["regionalSettings"]),
+                (&json!("Joan"), &settings),
+                "{put_mode}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_lost_whosever_calls_are_counted_together() {
+    for scope in ["account", "token"] {
+        let knobs = vec![
+            ("rate_scope", scope),
+            ("rate_headers", "retry_after"),
+            ("rate_limit", "12"),
+            ("rate_window_s", "1"),
+            ("penalty_s", "1"),
+        ];
+        let bridge = start(knobs, json!({"async_create": true})).await;
+        for n in 0..8 {
+            let body = json!({"userName": format!("u{n}@example.com")});
+            let answer = bridge.send("POST", "/Users", Some(&body)).await;
+            assert_eq!(answer.status, 201, "{scope}: {}", answer.text);
+        }
+        // Two replicas with a token each, over one budget.
+        while bridge.ringcx.agents().len() < 9 {
+            let (one, other) = tokio::join!(bridge.reconciler.run_jobs(), bridge.other.run_jobs());
+            if one.unwrap() + other.unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        let calls = bridge.ringcx.calls().into_iter();
+        let refused = calls.filter(|call| call.operation == "createAgent" && call.status == 429).count();
+        assert_eq!(bridge.ringcx.count("createAgent"), 8 + refused, "{scope}: none is made twice");
     }
 }

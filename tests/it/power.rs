@@ -219,6 +219,9 @@ async fn a_protected_account_is_never_touched_and_keeps_nobody_at_work() {
         let answer = bridge.send("POST", "/Users", Some(&body)).await;
         assert_eq!((answer.status, &answer.body["scimType"]), (400, &json!("mutability")), "{}", answer.text);
         assert_eq!(bridge.ringcx.agent(5001).unwrap()["firstName"], "Wanda");
+        let told = audited(&bridge, "answered").await;
+        assert_eq!((told.len(), &told[0]["status"]), (1, &json!(400)));
+        assert!(told[0]["detail"].as_str().unwrap().contains("protected"), "{told:?}");
         // A protected administrator, the bridge's own, and the root user, whatever the settings allow.
         bridge.ringcx.edit_admin(101, |admin| {
             admin.insert("rootUser".to_owned(), json!(true));

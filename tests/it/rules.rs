@@ -264,6 +264,37 @@ async fn accounts_are_adopted_by_name_and_never_by_doubt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_says_whose_an_agent_is_before_a_key_and_a_key_before_a_login_name() {
+    let seed = Seed::demo()
+        .agent(1003, json!({"agentId": 5011, "username": "a@example.com", "rcUserId": 3_361_292_020_i64}))
+        .agent(1003, json!({"agentId": 5012, "username": "b@example.com", "externalAgentId": "e-1"}))
+        .agent(1003, json!({"agentId": 5013, "username": "jo@example.com"}))
+        .agent(1003, json!({"agentId": 5014, "username": "d@example.com", "email": "post@example.com"}));
+    for (extension, key, name, status, agent) in [
+        (json!("3361292020"), json!("e-1"), "jo@example.com", 201, "5011"),
+        (Value::Null, json!("e-1"), "jo@example.com", 201, "5012"),
+        (Value::Null, json!("e-2"), "jo@example.com", 201, "5013"),
+        (Value::Null, Value::Null, "new@example.com", 409, ""),
+    ] {
+        let (seed, knobs) = (seed.clone(), vec![("list_fields", "full")]);
+        let policy = json!({"default_agent_group": "Default", "password_on_put": "omit"});
+        let bridge = TestBridge::start(Setup { seed, knobs, policy, ..Setup::default() }).await;
+        let mut body = json!({"userName": name, "emails": [{"value": "post@example.com"}]});
+        body["externalId"] = key;
+        body[RINGCX] = json!({"rcExtensionId": extension});
+        let answer = bridge.send("POST", "/Users", Some(&body)).await;
+        assert_eq!(answer.status, status, "{agent}: {}", answer.text);
+        assert_eq!(answer.body[RINGCX]["agentId"].as_str().unwrap_or_default(), agent);
+        assert_eq!(bridge.ringcx.count("createAgent"), 0, "{agent}");
+        assert!(
+            status == 201 || answer.text.contains("5014"),
+            "an address alone is a question: {}",
+            answer.text
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_of_somebody_elses_is_not_risked() {
     let setup = Setup {
         policy: json!({"default_agent_group": "Default"}),

@@ -90,6 +90,8 @@ knobs! {
     rate_limit: "120", "10", "120", [];
     /// Seconds of that window.
     rate_window_s: "60", "5", "60", [];
+    /// Whose calls are counted together: those for the account, or those with one token.
+    rate_scope: "account", "account", "account", ["account", "token"];
     /// Exchanges in a window.
     auth_limit: "5", "5", "5", [];
     /// Seconds that a client is told to wait after the limit.

@@ -129,7 +129,7 @@ fn carry_out(
         answer.headers.extend(world.usage.headers(group, &world.knobs));
         return (answer, dropped);
     }
-    if let Some(refused) = limited(world, route.family) {
+    if let Some(refused) = limited(world, route.family, req) {
         return (refused, false);
     }
     serve_call(world, route, req, fault)
@@ -184,11 +184,16 @@ fn serve_call(
     (answer, matches!(fault, Some(FaultKind::DropAfter)))
 }
 
-fn limited(world: &mut World, family: Family) -> Option<Answer> {
+fn limited(world: &mut World, family: Family, req: &Req) -> Option<Answer> {
     let now = world.now();
+    let by_token = world.knobs.rate_scope == "token";
+    let whose = req.authorization.as_ref().or(req.api_token.as_ref()).filter(|_| by_token);
     let window_s = Knobs::number(&world.knobs.rate_window_s);
     let (window, limit) = match family {
-        Family::Admin => (&mut world.admin_window, Knobs::number(&world.knobs.rate_limit)),
+        Family::Admin => {
+            let window = world.admin_windows.entry(whose.cloned().unwrap_or_default()).or_default();
+            (window, Knobs::number(&world.knobs.rate_limit))
+        }
         Family::Exchange => (&mut world.auth_window, Knobs::number(&world.knobs.auth_limit)),
         Family::Refresh if world.knobs.refresh_counts_as_auth == "yes" => {
             (&mut world.auth_window, Knobs::number(&world.knobs.auth_limit))

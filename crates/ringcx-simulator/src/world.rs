@@ -199,7 +199,8 @@ pub(crate) struct World {
     pub(crate) refresh: Vec<Token>,
     /// The permanent tokens of the service administrator.
     pub(crate) api_tokens: BTreeSet<String>,
-    pub(crate) admin_window: Window,
+    /// The calls of the admin API that still count; under one name, or by token.
+    pub(crate) admin_windows: BTreeMap<String, Window>,
     pub(crate) auth_window: Window,
     pub(crate) usage: Groups,
     /// RingCentral extensions, with the time from which the list shows them.
@@ -242,7 +243,7 @@ impl World {
             access: Vec::new(),
             refresh: Vec::new(),
             api_tokens: BTreeSet::from([seed.api_token.clone()]),
-            admin_window: Window::default(),
+            admin_windows: BTreeMap::new(),
             auth_window: Window::default(),
             usage: Groups::default(),
             extensions: seed.extensions.iter().map(|it| (0, it.clone())).collect(),
