@@ -135,6 +135,9 @@ fn tell(status: &Status) {
         .map(|it| format!("{}: {} waiting, {} parked", it.lane, it.waiting, it.parked))
         .collect();
     table.add_row(["jobs", &listed(&jobs)]);
+    for unmade in &status.unmade_groups {
+        table.add_row(["no agent group", &format!("for group {}: {}", unmade.group, unmade.why)]);
+    }
     let budget = &status.budget;
     let penalty = budget.penalty_until.as_ref().map(|until| format!(", stopped by RingCX until {until}"));
     table.add_row(["calls", &format!("{} a minute{}", budget.per_minute, penalty.unwrap_or_default())]);

@@ -56,7 +56,11 @@ impl Case<'_> {
         let made = self.calls.create_agent(new.group, body).await;
         let taken =
             made.as_ref().is_err_and(|error| matches!(Class::of(error), Class::NameTaken | Class::Conflict));
+        let nowhere = matches!(made, Err(upstream::Error::NotFound));
         let made = self.made(Doing::Changing, entry, made, "the agent").await;
+        if nowhere && self.group_is_gone(new.group).await? {
+            return Err(Trouble::Lost(format!("Agent group {} is not in RingCX any more.", new.group)));
+        }
         if taken && self.agent_of_an_earlier_try().await? {
             return Err(Trouble::Lost(
                 "RingCX shows the agent of an earlier try; it is compared.".to_owned(),

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::work::Worked;
-use super::{Reconciler, Tenant};
+use super::trouble::{Doing, Trouble};
+use super::work::{Loaded, Worked};
+use super::{Reconciler, Tenant, alert};
 use crate::domain::desired::group_named;
 use crate::domain::person::group_keys;
 use crate::domain::policy::Mode;
-use crate::domain::{Actor, GroupId, PersonId};
-use crate::store::{self, groups, jobs, journal, members, planned};
+use crate::domain::{Actor, GroupId, PersonId, TenantId, fold};
+use crate::store::{self, Tx, audit, groups, jobs, journal, members, planned};
 use crate::upstream::model::{AgentGroup, AgentGroupId};
-use crate::upstream::{self, Lane};
+use crate::upstream::{self, Calls, Lane};
+
+/// The call that makes an agent group, as the journal names it.
+const CREATE: &str = "createAgentGroup";
 
 impl Reconciler {
     /// Makes or finds the agent group of a SCIM group, links the two, and has the members computed again.
@@ -24,11 +28,13 @@ impl Reconciler {
     ) -> Result<Worked, store::Error> {
         let (of, wanted) = (tenant.id.clone(), id.clone());
         let group = self.store.read(move |tx| groups::get(tx, &of, &wanted)).await?;
-        let Some(group) = group.filter(|group| group.agent_group.is_none()) else {
+        let known = self.known_now(tenant).await?.unwrap_or_default();
+        let is_known = |id: i64| known.directory.agent_groups.iter().any(|it| it.id.0 == id);
+        let Some(group) = group.filter(|group| !group.agent_group.is_some_and(is_known)) else {
             return self.finish_job(job).await;
         };
         let name = group_keys(&super::work::parse(&group.body)?).display_name;
-        match self.agent_group_named(tenant, &name, job).await {
+        match self.agent_group_named(tenant, &name, group.agent_group.map(AgentGroupId), job).await {
             Ok(None) => self.finish_job(job).await,
             Ok(Some((agent_group, ours))) => {
                 let (of, id, now) = (tenant.id.clone(), id.clone(), self.clock.now());
@@ -37,90 +43,244 @@ impl Reconciler {
                     .write(move |tx| {
                         groups::link(tx, &of, &id, agent_group.0, ours)?;
                         planned::replace(tx, &of, &jobs::group_subject(&id), &[], now)?;
-                        for member in members::ids(tx, &of, &id)? {
-                            jobs::enqueue_for(tx, &of, &PersonId::from(member), Lane::Move, (now, now), &by)?;
-                        }
-                        Ok::<_, store::Error>(())
+                        look_at_members(tx, &of, &id, &by, now)
                     })
                     .await?;
                 self.finish_job(job).await
             }
-            Err(upstream::Error::Held(why)) => self.hold_back(job, &why).await,
-            Err(error) => {
-                let after = match &error {
-                    upstream::Error::Limited { after } => *after,
-                    _ => self.times.back_off(job.attempts),
-                };
-                let why = format!("RingCX did not make the agent group: {error}");
-                self.postpone(tenant, job, after, &why).await
+            Err(Trouble::Held(why)) => self.hold_back(job, &why).await,
+            // Tried again it would be refused again: it waits for another name, or for the operator.
+            Err(Trouble::Refused(why)) => self.park_group(tenant, job, id, &why.detail).await,
+            Err(Trouble::Parked(why)) => self.park_group(tenant, job, id, &why).await,
+            Err(Trouble::Limited(after)) => self.postpone(tenant, job, after, jobs::LIMITED).await,
+            Err(Trouble::Unavailable(_, why) | Trouble::Lost(why)) => {
+                self.postpone(tenant, job, self.times.back_off(job.attempts), &why).await
             }
+            Err(Trouble::Outdated) => {
+                let why = "What the work rests on is out of date; it begins anew.";
+                self.postpone(tenant, job, self.times.back_off(job.attempts), why).await
+            }
+            Err(Trouble::Store(error)) => Err(error),
         }
     }
 
-    /// The agent group of this name, from a fresh list, else a new one where the tenant wants that; the list also finds one whose creation was not answered.
+    /// The agent group that this SCIM group is tied to, or else of its name, from a fresh list; else a new one where the tenant wants
+    /// that. The list also finds one whose creation was not answered.
     async fn agent_group_named(
         &self,
         tenant: &Arc<Tenant>,
         name: &str,
+        tied: Option<AgentGroupId>,
         job: &jobs::Job,
-    ) -> Result<Option<(AgentGroupId, bool)>, upstream::Error> {
+    ) -> Result<Option<(AgentGroupId, bool)>, Trouble> {
         let calls = tenant.ringcx.calls(Lane::Create, None);
-        let listed = calls.agent_groups().await?;
-        if let Ok(id) = group_named(name, &listed) {
-            let found = listed.into_iter().find(|group| group.id == id);
-            let made = self.remember(tenant, found).await;
-            return made.map(|()| Some((id, false))).map_err(|error| unavailable(&error));
+        let earlier = self.earlier_tries(tenant, job).await?;
+        if let Some(found) = self.listed_group(tenant, &calls, name, tied).await? {
+            let ours = earlier.iter().any(|it| names(it, name));
+            self.close_tries(tenant, &earlier, "looked_up").await?;
+            return Ok(Some((found, ours)));
         }
+        self.close_tries(tenant, &earlier, "not_applied").await?;
         if !tenant.policy.auto_create_agent_groups {
             return Ok(None);
         }
         if tenant.policy.mode == Mode::DryRun {
-            let written = self.plan_group(tenant, &job.person).await;
-            return written.map(|()| None).map_err(|error| unavailable(&error));
+            self.plan_group(tenant, &job.person).await?;
+            return Ok(None);
         }
+        let made = self.make_group(tenant, &calls, name, job).await;
+        if let Err(Trouble::Refused(_)) = &made {
+            // RingCX may show late what an earlier try has made, and then its name is taken.
+            if let Some(found) = self.listed_group(tenant, &calls, name, None).await? {
+                return Ok(Some((found, earlier.iter().any(|it| names(it, name)))));
+            }
+        }
+        made.map(|id| Some((id, true)))
+    }
+
+    /// Looks for the group in a fresh list, and remembers it when it is there.
+    async fn listed_group(
+        &self,
+        tenant: &Tenant,
+        calls: &Calls,
+        name: &str,
+        tied: Option<AgentGroupId>,
+    ) -> Result<Option<AgentGroupId>, Trouble> {
+        let listed = calls.agent_groups().await;
+        let listed = listed.map_err(|error| Trouble::reading("the list of agent groups", &error))?;
+        let tied = tied.filter(|id| listed.iter().any(|group| group.id == *id));
+        let id = match tied.map_or_else(|| group_named(name, &listed), Ok) {
+            Ok(id) => id,
+            Err(_) if !listed.iter().any(|group| fold(&group.name) == fold(name)) => return Ok(None),
+            // One more of this name would not help.
+            Err(why) => return Err(Trouble::Parked(why)),
+        };
+        if let Some(found) = listed.into_iter().find(|group| group.id == id) {
+            self.know_group(tenant, found).await?;
+        }
+        Ok(Some(id))
+    }
+
+    async fn make_group(
+        &self,
+        tenant: &Tenant,
+        calls: &Calls,
+        name: &str,
+        job: &jobs::Job,
+    ) -> Result<AgentGroupId, Trouble> {
         let entry = journal::Entry {
             id: self.ids.next().to_string(),
             person: job.person.clone(),
-            operation: "createAgentGroup".to_owned(),
+            operation: CREATE.to_owned(),
             intent: json!({"groupName": name}).to_string(),
             started: self.clock.now(),
         };
         let (of, row) = (tenant.id.clone(), entry.clone());
-        self.store
-            .write(move |tx| journal::open(tx, &of, &row))
-            .await
-            .map_err(|error| unavailable(&error))?;
+        self.store.write(move |tx| journal::open(tx, &of, &row)).await?;
         let made = calls.create_agent_group(name).await;
+        let outcome = match &made {
+            Ok(_) => "done",
+            Err(error) if error.may_have_been_applied() => "lost",
+            Err(upstream::Error::Held(_) | upstream::Error::Outdated) => "held",
+            Err(_) => "refused",
+        };
+        let detail = json!({"groupName": name, "outcome": outcome});
+        let record = self.record(&job.person, job.causes.last().cloned(), CREATE, &detail);
         let (of, now) = (tenant.id.clone(), self.clock.now());
-        let outcome = if made.is_ok() { "done" } else { "refused" };
-        let record = self.record(
-            &job.person,
-            job.causes.last().cloned(),
-            "createAgentGroup",
-            &json!({"groupName": name, "outcome": outcome}),
-        );
-        let closed = self
-            .store
+        self.store
             .write(move |tx| {
-                journal::close(tx, &of, &entry.id, outcome, now)?;
-                crate::store::audit::append(tx, &of, &record)
+                // A row without an end is looked up before anything is tried again.
+                if outcome != "lost" {
+                    journal::close(tx, &of, &entry.id, outcome, now)?;
+                }
+                audit::append(tx, &of, &record)
             })
-            .await;
-        closed.map_err(|error| unavailable(&error))?;
-        let made = made?;
+            .await?;
+        let made: AgentGroup =
+            made.map_err(|error| Trouble::of(Doing::Changing, "the agent group", &error))?;
         let id = made.id;
-        self.remember(tenant, Some(made)).await.map_err(|error| unavailable(&error))?;
-        Ok(Some((id, true)))
+        self.know_group(tenant, made).await?;
+        Ok(id)
     }
 
-    async fn remember(&self, tenant: &Tenant, group: Option<AgentGroup>) -> Result<(), store::Error> {
-        match group {
-            Some(group) => self.know_group(tenant, group).await,
-            None => Ok(()),
+    /// The creations of this group's agent group that may have been carried out.
+    async fn earlier_tries(
+        &self,
+        tenant: &Tenant,
+        job: &jobs::Job,
+    ) -> Result<Vec<journal::Entry>, store::Error> {
+        let (of, subject) = (tenant.id.clone(), job.person.clone());
+        self.store
+            .read(move |tx| {
+                let mut tries = journal::looked_up_in_vain(tx, &of, &subject, CREATE)?;
+                tries.extend(journal::unfinished(tx, &of, &subject)?);
+                Ok(tries)
+            })
+            .await
+    }
+
+    async fn close_tries(
+        &self,
+        tenant: &Tenant,
+        tries: &[journal::Entry],
+        outcome: &'static str,
+    ) -> Result<(), store::Error> {
+        if tries.is_empty() {
+            return Ok(());
         }
+        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let ids: Vec<String> = tries.iter().map(|it| it.id.clone()).collect();
+        self.store
+            .write(move |tx| ids.iter().try_for_each(|id| journal::close(tx, &of, id, outcome, now)))
+            .await
+    }
+
+    /// Sets the work on a group aside until it has another name or the operator releases it; its members show why.
+    async fn park_group(
+        &self,
+        tenant: &Tenant,
+        job: &jobs::Job,
+        id: &GroupId,
+        why: &str,
+    ) -> Result<Worked, store::Error> {
+        tracing::error!(tenant = %tenant.id, group.id = %id, why, "an agent group was not made and waits for an operator");
+        let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
+        let record = self.record(&job.person, Some(by.clone()), "parked", &json!({"detail": why}));
+        let text = format!(
+            "No agent group was made for group {id}: {why} Give the group another name in the identity provider, or put it right in \
+             RingCX and run `ringcx-scim tenant release`."
+        );
+        let (of, id, job, now) = (tenant.id.clone(), id.clone(), job.clone(), self.clock.now());
+        let why = why.to_owned();
+        self.store
+            .write(move |tx| {
+                audit::append(tx, &of, &record)?;
+                alert::raise(tx, &of, alert::Kind::ParkedJob, job.person.as_str(), &text, now)?;
+                jobs::park(tx, &job, &why, now)?;
+                look_at_members(tx, &of, &id, &by, now)
+            })
+            .await?;
+        Ok(Worked::Later)
+    }
+
+    /// What is said to a person of the agent groups that could not be made for their groups.
+    pub(super) async fn unmade_groups(
+        &self,
+        tenant: &Tenant,
+        loaded: &Loaded,
+    ) -> Result<Vec<String>, store::Error> {
+        let unlinked = loaded.memberships.iter().filter(|it| it.linked.is_none());
+        let unlinked: Vec<GroupId> = unlinked.map(|it| it.id.clone()).collect();
+        if unlinked.is_empty() || !tenant.policy.auto_create_agent_groups {
+            return Ok(Vec::new());
+        }
+        let of = tenant.id.clone();
+        self.store
+            .read(move |tx| {
+                let mut said = Vec::new();
+                for id in &unlinked {
+                    let job = jobs::get(tx, &of, &jobs::group_subject(id))?;
+                    if let Some(why) = job.filter(|it| it.parked.is_some()).and_then(|it| it.last_error) {
+                        said.push(format!("No agent group was made for group {id}: {why}"));
+                    }
+                }
+                Ok(said)
+            })
+            .await
     }
 }
 
-fn unavailable(error: &store::Error) -> upstream::Error {
-    upstream::Error::store(error.to_string())
+/// Has the groups looked at that are tied to an agent group that RingCX does not list any more: one of their name may have taken its
+/// place, or is made where the tenant wants that.
+pub(super) fn mend_ties(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    known: &[AgentGroup],
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    for (id, tied) in groups::ties(tx, tenant)? {
+        if !known.iter().any(|group| group.id.0 == tied) {
+            jobs::enqueue(tx, tenant, &jobs::group_subject(&id), Lane::Create, now, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn look_at_members(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &GroupId,
+    by: &Actor,
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    for member in members::ids(tx, tenant, id)? {
+        jobs::enqueue_for(tx, tenant, &PersonId::from(member), Lane::Move, (now, now), by)?;
+    }
+    Ok(())
+}
+
+/// Whether a row of the journal is about an agent group of this name.
+fn names(entry: &journal::Entry, name: &str) -> bool {
+    let intent: Value = serde_json::from_str(&entry.intent).unwrap_or(Value::Null);
+    intent.get("groupName").and_then(Value::as_str) == Some(name)
 }

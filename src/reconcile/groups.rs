@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 
 use super::accept::etag_fits;
 use super::record::fields_changed;
-use super::{Error, Reconciler, Tenant, breaker, pinning};
+use super::{Error, Reconciler, Tenant, breaker, group_names, pinning};
 use crate::domain::answer;
-use crate::domain::desired::group_named;
 use crate::domain::grant::{self, GroupGrants, Membership, Pins};
 use crate::domain::person::group_keys;
 use crate::domain::policy::MassChange;
@@ -72,9 +71,9 @@ impl Reconciler {
             .store
             .write(move |tx| {
                 let keys = group_keys(&new);
-                claim_name(tx, &of.id, &new, &id)?;
+                group_names::claim(tx, &of.id, &new, &id)?;
                 let spoken_for = membership(&id, &new, None);
-                let linked = linked_group(&of, &spoken_for);
+                let linked = group_names::linked(&of, &spoken_for);
                 groups::insert(
                     tx,
                     &of.id,
@@ -219,18 +218,8 @@ impl Reconciler {
                 let base = parse(&group)?;
                 let body = rewrite(&base)?;
                 if body != base {
-                    claim_name(tx, &of.id, &body, &id)?;
-                    let old_name = group_keys(&base).display_name;
-                    let pinned =
-                        group.pinned_name.clone().or_else(|| pin(&of, &standing(&group, &base), &old_name));
-                    groups::update(tx, &of.id, &id, &body.to_json(), &group_keys(&body), pinned.as_deref())?;
-                    names::keep_only(
-                        tx,
-                        &of.id,
-                        names::Kind::GroupName,
-                        id.as_str(),
-                        &[&group_keys(&body).display_name_key],
-                    )?;
+                    group_names::rewrite(tx, &of, &group, (&base, &body))?;
+                    group_names::try_again(tx, &of.id, &id, &by, now)?;
                 }
                 let moved = change_members(tx, &of, &id, &changes, now)?;
                 let changed = body != base || !moved.added.is_empty() || !moved.removed.is_empty();
@@ -432,30 +421,6 @@ fn enqueue(
         jobs::enqueue_for(tx, &tenant.id, &person, lane, (due, now), by)?;
     }
     Ok(())
-}
-
-fn claim_name(tx: &mut Tx<'_>, tenant: &TenantId, body: &Resource, id: &GroupId) -> Result<(), Error> {
-    let keys = group_keys(body);
-    match names::claim(tx, tenant, names::Kind::GroupName, &keys.display_name_key, id.as_str())? {
-        None => Ok(()),
-        Some(holder) => Err(Error::Scim(scim::Error::uniqueness(format!(
-            "displayName \"{}\" is already used by group {holder}. Use that group or choose another name.",
-            keys.display_name
-        )))),
-    }
-}
-
-/// The name under which a mapping speaks of the group: a rename in the identity provider must not move people.
-fn pin(tenant: &Tenant, group: &Membership, old_name: &str) -> Option<String> {
-    grant::is_spoken_for(group, &tenant.policy, &tenant.mappings).then(|| old_name.to_owned())
-}
-
-/// The agent group of the same name, unless a mapping says something else about this group.
-fn linked_group(tenant: &Tenant, group: &Membership) -> Option<AgentGroupId> {
-    if grant::is_spoken_for(group, &tenant.policy, &tenant.mappings) {
-        return None;
-    }
-    group_named(&group.display_name, &tenant.known()?.directory.agent_groups).ok()
 }
 
 fn membership(id: &GroupId, body: &Resource, linked: Option<AgentGroupId>) -> Membership {

@@ -28,6 +28,7 @@ mod feed;
 mod fence;
 mod floor;
 mod give_back;
+mod group_names;
 mod group_work;
 mod groups;
 mod guard;
@@ -81,7 +82,7 @@ pub use pinning::HandedOver;
 pub use release::{Decided, Verdict};
 pub use reports::{Leaver, OpenLine, Unowned, Why};
 pub use settle::Outcome;
-pub use status::Status;
+pub use status::{Status, UnmadeGroup};
 pub use tenant::{Known, Tenant};
 
 use crate::clock::{Clock, Ids};

@@ -3,6 +3,9 @@
 use serde_json::Value;
 
 use super::case::{Case, Entry};
+use super::contact;
+use super::group_work::mend_ties;
+use super::tenant::Known;
 use super::trouble::Trouble;
 use crate::domain::link::NoExtension;
 use crate::domain::policy::LinkExtension;
@@ -59,6 +62,22 @@ impl Case<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// RingCX answers a create in this agent group that there is nothing: whether a fresh list lacks the group too. Then it is
+    /// forgotten, and the SCIM groups that are tied to it are looked at.
+    pub(super) async fn group_is_gone(&self, group: AgentGroupId) -> Result<bool, Trouble> {
+        let listed = self.calls.agent_groups().await;
+        let listed = listed.map_err(|error| Trouble::reading("the list of agent groups", &error))?;
+        if listed.iter().any(|it| it.id == group) {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let forget = move |known: &mut Known| known.directory.agent_groups.retain(|it| it.id != group);
+        let known = contact::amend(self.store, self.tenant, Vec::new(), now, forget).await?;
+        let tenant = self.tenant.id.clone();
+        self.store.write(move |tx| mend_ties(tx, &tenant, &known.directory.agent_groups, now)).await?;
+        Ok(true)
     }
 
     /// Whether it was found; nothing when it was found and written down.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::drift::{compare, compare_admin, list_admins, unsettled_admin};
+use super::group_work::mend_ties;
 use super::rounds::{ROUND_AT, contact};
 use super::tenant::Known;
 use super::{ContactError, Drift, Finding, Reconciler, Tenant};
@@ -62,7 +63,11 @@ impl Reconciler {
                         self.refresh_access(tenant).await?;
                     }
                     // Somebody may have made an agent group by hand, and moved people into it.
-                    self.list_names(tenant, Lane::Reconcile).await?;
+                    let known = self.list_names(tenant, Lane::Reconcile).await?;
+                    let (of, now) = (tenant.id.clone(), self.clock.now());
+                    self.store
+                        .write(move |tx| mend_ties(tx, &of, &known.directory.agent_groups, now))
+                        .await?;
                     Next::Admins
                 }
                 Next::Admins => {

@@ -8,8 +8,8 @@ use super::contact::KNOWN_AT;
 use super::dry_run::Preview;
 use super::hold;
 use super::{Error, Reconciler};
-use crate::domain::TenantId;
 use crate::domain::policy::Mode;
+use crate::domain::{GroupId, TenantId};
 use crate::store::holds::Pause;
 use crate::store::{self, budgets, facts, holds, jobs, people, planned};
 
@@ -30,6 +30,8 @@ pub struct Status {
     pub people: BTreeMap<String, i64>,
     /// The jobs in each lane.
     pub jobs: Vec<Queue>,
+    /// The groups for which no agent group could be made; they wait for an operator.
+    pub unmade_groups: Vec<UnmadeGroup>,
     /// The calls that may be made.
     pub budget: Budget,
     /// When the names of its account were last read from RingCX; none before first contact.
@@ -45,6 +47,15 @@ pub struct Queue {
     pub waiting: i64,
     /// Those that wait for a person.
     pub parked: i64,
+}
+
+/// A group for which no agent group could be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnmadeGroup {
+    /// Its SCIM id.
+    pub group: GroupId,
+    /// Why, in one sentence.
+    pub why: String,
 }
 
 /// The calls that may be made with the tenant's credential, by all who use it.
@@ -81,6 +92,9 @@ impl Reconciler {
                     parked,
                 });
                 let people = people::by_state(tx, &id)?;
+                let unmade = jobs::parked_groups(tx, &id)?.into_iter().filter_map(|job| {
+                    Some(UnmadeGroup { group: job.group()?, why: job.last_error.unwrap_or_default() })
+                });
                 Ok::<_, store::Error>(Status {
                     mode,
                     holds: hold.iter().map(|hold| hold.sentence(&id)).collect(),
@@ -88,6 +102,7 @@ impl Reconciler {
                     plan,
                     people: people.into_iter().collect(),
                     jobs: lanes.collect(),
+                    unmade_groups: unmade.collect(),
                     budget: Budget {
                         per_minute,
                         last_call: level.map(|it| it.last_call.to_string()),

@@ -201,7 +201,8 @@ impl Reconciler {
         let user = taken.last().map_or(Ok(before.clone()), |revision| parse(&revision.body))?;
         let deleted =
             loaded.person.deleted.is_some() || taken.last().is_some_and(|it| it.kind == Kind::Delete);
-        let desired = wish(tenant, known, &user, loaded, deleted);
+        let mut desired = wish(tenant, known, &user, loaded, deleted);
+        desired.notes.extend(self.unmade_groups(tenant, loaded).await?);
 
         let lane = lane_of(&desired, &loaded.link, job.lane);
         // The last write is the one whose state goes up; the others are in it.

@@ -150,6 +150,16 @@ pub fn link(
     .map(drop)
 }
 
+/// The groups that are there and linked, each with the id of its agent group.
+pub fn ties(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<(GroupId, i64)>, Error> {
+    tx.all(
+        "SELECT id, agent_group_id FROM groups
+         WHERE tenant = $1 AND agent_group_id IS NOT NULL AND deleted_at IS NULL ORDER BY id",
+        &[tenant.into()],
+        |row| Ok((row.text(0)?.into(), row.int(1)?)),
+    )
+}
+
 /// The group that is linked to an agent group.
 pub fn by_agent_group(tx: &mut Tx<'_>, tenant: &TenantId, agent_group: i64) -> Result<Option<Group>, Error> {
     let sql = [

@@ -306,6 +306,16 @@ pub fn park(tx: &mut Tx<'_>, job: &Job, why: &str, now: Timestamp) -> Result<(),
     .map(drop)
 }
 
+/// The parked jobs of a tenant that are about groups, by group.
+pub fn parked_groups(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Job>, Error> {
+    let sql =
+        ["SELECT ", COLUMNS, " FROM jobs WHERE tenant = $1 AND parked_at IS NOT NULL ORDER BY person_id"]
+            .concat();
+    let mut parked = tx.all(&sql, &[tenant.into()], read)?;
+    parked.retain(|job| job.group().is_some());
+    Ok(parked)
+}
+
 /// Has parked jobs of a tenant tried again; how many there were.
 pub fn unpark(tx: &mut Tx<'_>, tenant: &TenantId, now: Timestamp) -> Result<u64, Error> {
     let sql = "UPDATE jobs SET parked_at = NULL, attempts = 0, due_at = $2 WHERE tenant = $1 AND parked_at IS NOT NULL";

@@ -10,6 +10,7 @@
 
 mod access;
 mod admins;
+mod agent_groups;
 mod alerts;
 mod api_token;
 mod audit;

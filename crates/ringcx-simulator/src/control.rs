@@ -173,6 +173,11 @@ impl Control {
         self.world().groups.insert(id, Group { name: name.to_owned(), is_default: false });
     }
 
+    /// Takes an agent group out by hand.
+    pub fn remove_group(&self, id: i64) {
+        self.world().groups.remove(&id);
+    }
+
     /// Takes an agent away by hand.
     pub fn remove_agent(&self, id: i64) {
         self.world().agents.remove(&id);
