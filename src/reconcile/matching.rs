@@ -4,10 +4,10 @@ use crate::domain::found::Found;
 use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
 use crate::domain::mapping::ringcx_text;
 use crate::domain::person::{self, UserKeys, is_rewritten_login};
-use crate::domain::{TenantId, fold};
+use crate::domain::{PersonId, TenantId, fold};
 use crate::scim::{self, Resource};
 use crate::store::inventory::{self, Item, Kind};
-use crate::store::{self, Tx, links, owners, people};
+use crate::store::{self, Tx, jobs, journal, links, owners, people};
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, UserId};
 
 use super::Error;
@@ -20,14 +20,14 @@ use super::tenant::Tenant;
 /// administrator is a question for a person.
 ///
 /// # Errors
-/// 409 naming the candidates.
+/// 409 naming the candidates; 503 while what a deleted person has left is being put away.
 pub(super) fn adopt(
     tx: &mut Tx<'_>,
     tenant: &Tenant,
-    user: &Resource,
-    keys: &UserKeys,
+    (id, user, keys): (&PersonId, &Resource, &UserKeys),
+    now: jiff::Timestamp,
 ) -> Result<Link, Error> {
-    let mut link = relink(tx, &tenant.id, user, keys)?;
+    let mut link = relink(tx, &tenant.id, (id, user, keys), now)?;
     if link.agent.is_none() {
         let login = person::login_name(&tenant.policy.username_template, &keys.user_name, &tenant.account_id);
         // What another tenant has made since this one looked at RingCX is in its inventory.
@@ -45,8 +45,14 @@ pub(super) fn adopt(
     Ok(link)
 }
 
-/// The accounts of a deleted person of the same user name, where `externalId` or `employeeNumber` also agrees.
-fn relink(tx: &mut Tx<'_>, tenant: &TenantId, user: &Resource, keys: &UserKeys) -> Result<Link, Error> {
+/// The accounts of a deleted person of the same user name, where `externalId` or `employeeNumber` also agrees. What was still to be
+/// done about them is the new person's from now on, the looking for calls without an answer included.
+fn relink(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    (id, user, keys): (&PersonId, &Resource, &UserKeys),
+    now: jiff::Timestamp,
+) -> Result<Link, Error> {
     const EMPLOYEE_NUMBER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
     for grave in people::tombstones_by_user_name(tx, tenant, &keys.user_name_key)? {
         let Ok(former) = Resource::from_json(&grave.body) else { continue };
@@ -54,12 +60,26 @@ fn relink(tx: &mut Tx<'_>, tenant: &TenantId, user: &Resource, keys: &UserKeys) 
         if !agrees("externalId") && !agrees(EMPLOYEE_NUMBER) {
             continue;
         }
-        let Some(link) =
+        let Some(mut link) =
             links::get(tx, tenant, &grave.id)?.filter(|it| it.agent.is_some() || it.admin.is_some())
         else {
             continue;
         };
+        if !jobs::drop_idle(tx, tenant, &grave.id, now)? {
+            return Err(Error::Scim(scim::Error::new(
+                503,
+                "What RingCX has of this person from before is being put away; send the request again.",
+            )));
+        }
+        journal::hand_over(tx, tenant, &grave.id, id)?;
         links::remove(tx, tenant, &grave.id)?;
+        // Whoever was deleted is off by our doing, although the work on that may have been cut short before it was noted.
+        if let Some(agent) = &mut link.agent {
+            agent.enabled = false;
+        }
+        if let Some(admin) = &mut link.admin {
+            admin.enabled = false;
+        }
         return Ok(Link { agent_applied: None, admin_applied: None, ..link });
     }
     Ok(Link::default())

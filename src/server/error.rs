@@ -45,7 +45,9 @@ impl Error {
 
 impl From<scim::Error> for Error {
     fn from(scim: scim::Error) -> Self {
-        Self { scim, after: None, log: None }
+        // Whoever is told to come again is told when.
+        let after = (scim.status == 503).then_some(Duration::from_secs(5));
+        Self { scim, after, log: None }
     }
 }
 

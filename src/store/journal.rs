@@ -51,6 +51,15 @@ pub fn close(
     .map(drop)
 }
 
+/// Has somebody else look what became of the calls of a person of which nobody knows that.
+pub fn hand_over(tx: &mut Tx<'_>, tenant: &TenantId, from: &PersonId, to: &PersonId) -> Result<(), Error> {
+    tx.exec(
+        "UPDATE journal SET person_id = $3 WHERE tenant = $1 AND person_id = $2 AND outcome IS NULL",
+        &[tenant.into(), from.into(), to.into()],
+    )
+    .map(drop)
+}
+
 /// Takes back a row whose call was never sent.
 pub fn discard(tx: &mut Tx<'_>, tenant: &TenantId, id: &str) -> Result<(), Error> {
     tx.exec("DELETE FROM journal WHERE tenant = $1 AND id = $2", &[tenant.into(), id.into()]).map(drop)

@@ -146,3 +146,34 @@ async fn a_repeated_post_with_another_body_is_what_counts() {
     assert_eq!(made.len(), 1);
     assert_eq!(made[0]["firstName"], "New");
 }
+
+/// A client that repeats itself while the way back is under way is asked to wait, and told the truth in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_create_does_not_overtake_the_way_back() {
+    let bridge = start(Duration::from_secs(1)).await;
+    bridge.ringcx.forbid("addRole");
+    bridge.ringcx.fault(Fault::always("updateAgent", FaultKind::DelayAfter(1_500)));
+    let body = json!({
+        "userName": "jo@example.com", "externalId": "1", "emails": [{"value": "jo@example.com"}],
+        "roles": [{"value": ROLE}],
+    });
+    assert_eq!(bridge.send("POST", "/Users", Some(&body)).await.status, 400);
+    let again = bridge.send("POST", "/Users", Some(&body)).await;
+    assert_eq!(again.status, 503, "{}", again.text);
+    assert!(again.headers["retry-after"].parse::<u32>().is_ok_and(|after| after > 0), "{:?}", again.headers);
+    bridge.ringcx.clear_faults();
+    bridge.run_jobs().await;
+    let refused = bridge.send("POST", "/Users", Some(&body)).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    bridge.run_jobs().await;
+    let jos = || -> Vec<Value> {
+        bridge.ringcx.agents().into_iter().filter(|it| it["email"] == "jo@example.com").collect()
+    };
+    assert!(jos().iter().all(|agent| agent["isActive"] == false), "{:?}", jos());
+
+    bridge.ringcx.permit("addRole");
+    let (_, agent) = bridge.create(body).await;
+    assert_eq!((jos().len(), &jos()[0]["agentId"]), (1, &json!(agent)), "the same agent works at last");
+    assert_eq!(jos()[0]["isActive"], true);
+    assert!(bridge.ringcx.admin_named("jo@example.com").unwrap()["roles"].to_string().contains(ROLE));
+}
