@@ -1,6 +1,7 @@
 //! The real binary, ended without warning: between intent and answer, at every step of every plan, and at random; on both
 //! databases.
 
+mod plans;
 mod random;
 pub(crate) mod serve;
 mod steps;

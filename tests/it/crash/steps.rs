@@ -1,9 +1,11 @@
 //! A process that ends at every step: before and after each commit and each upstream call of every plan.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use ringcx_scim::clock::Clock;
+use ringcx_scim::store::{self, Store};
 use ringcx_simulator::{Control, Options};
 use serde_json::{Value, json};
 
@@ -13,22 +15,25 @@ use crate::support::Simulator;
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 
 /// A bridge that is started again whenever it has died, and a client that repeats itself until it is answered.
-struct Survivor {
+pub(super) struct Survivor {
     config: PathBuf,
     token: String,
-    serve: Serve,
-    deaths: usize,
+    pub(super) serve: Serve,
+    pub(super) deaths: usize,
+    /// The store of the bridge, beside it.
+    store: Store,
 }
 
 impl Survivor {
-    async fn start(folder: &Path, upstream: &str, store: &str) -> Self {
+    pub(super) async fn start(folder: &Path, upstream: &str, store: &str) -> Self {
         let (config, token) = configure(folder, upstream, store, "300ms");
         let serve = Serve::ready(&config).await;
-        Self { config, token, serve, deaths: 0 }
+        let store = Store::open(&store::Settings::at(store)).await.unwrap();
+        Self { config, token, serve, deaths: 0, store }
     }
 
     /// Lets the process end after so many points; gives whether it has done so before the request was answered well.
-    async fn with_fuse(
+    pub(super) async fn with_fuse(
         &mut self,
         points: usize,
         method: Method,
@@ -39,11 +44,54 @@ impl Survivor {
         let deaths = self.deaths;
         let answer = self.insist(method, path, body).await;
         std::fs::write(fuse(&self.config), "").unwrap();
+        if self.deaths > deaths {
+            self.nothing_is_stuck().await;
+        }
         (self.deaths > deaths, answer)
     }
 
+    /// Starts the bridge again if it has died.
+    async fn revive(&mut self) {
+        if self.serve.is_dead() {
+            self.deaths += 1;
+            self.serve = Serve::ready(&self.config).await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Before long no job is due, under a lease or set aside; one that waits for its time may.
+    pub(super) async fn nothing_is_stuck(&mut self) {
+        self.no_job_is_left(
+            "SELECT person_id FROM jobs WHERE due_at <= $1 OR lease_until > $1 OR parked_at > 0",
+        )
+        .await;
+    }
+
+    /// Before long no job is left at all.
+    pub(super) async fn all_is_done(&mut self) {
+        self.no_job_is_left("SELECT person_id FROM jobs WHERE created_at <= $1").await;
+    }
+
+    async fn no_job_is_left(&mut self, sql: &'static str) {
+        let begun = Instant::now();
+        loop {
+            let now = Clock::system().now();
+            let left =
+                self.store.read(move |tx| tx.all(sql, &[now.into()], |row| row.text(0))).await.unwrap();
+            if left.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "jobs are stuck: {left:?}");
+            if self.serve.is_dead() {
+                self.revive().await;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Sends a request until it is answered well, starting the bridge again where it has died.
-    async fn insist(&mut self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub(super) async fn insist(&mut self, method: Method, path: &str, body: Option<&Value>) -> Value {
         for _ in 0..200 {
             let url = format!("{}{path}", self.serve.base);
             let answer = send(method.clone(), &url, &self.token, body).await;
@@ -57,11 +105,7 @@ impl Survivor {
                 }
                 Some((429 | 503, _)) => tokio::time::sleep(Duration::from_millis(20)).await,
                 Some((status, text)) => panic!("{method} {path}: {status} {text}"),
-                None if self.serve.is_dead() => {
-                    self.deaths += 1;
-                    self.serve = Serve::ready(&self.config).await;
-                }
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
+                None => self.revive().await,
             }
         }
         panic!("{method} {path} was never answered");
@@ -78,7 +122,7 @@ impl Survivor {
     }
 
     /// Waits until nobody has a job left, as `/metrics` and the people themselves say.
-    async fn settled(&mut self, id: &str) -> Value {
+    pub(super) async fn settled(&mut self, id: &str) -> Value {
         let path = format!("/Users/{id}");
         for _ in 0..300 {
             let user = self.insist(Method::GET, &path, None).await;
@@ -91,7 +135,7 @@ impl Survivor {
     }
 }
 
-async fn eventually(what: &str, ringcx: &Control, holds: impl Fn(&Control) -> bool) {
+pub(super) async fn eventually(what: &str, ringcx: &Control, holds: impl Fn(&Control) -> bool) {
     for _ in 0..500 {
         if holds(ringcx) {
             return;
@@ -102,11 +146,11 @@ async fn eventually(what: &str, ringcx: &Control, holds: impl Fn(&Control) -> bo
     panic!("{what}: {:?}", calls.iter().rev().take(20).collect::<Vec<_>>());
 }
 
-fn agents_of(ringcx: &Control, email: &str) -> Vec<Value> {
+pub(super) fn agents_of(ringcx: &Control, email: &str) -> Vec<Value> {
     ringcx.agents().into_iter().filter(|agent| agent["email"] == email).collect()
 }
 
-fn replace(path: &str, value: impl Into<Value>) -> Value {
+pub(super) fn replace(path: &str, value: impl Into<Value>) -> Value {
     json!({"Operations": [{"op": "replace", "path": path, "value": value.into()}]})
 }
 
@@ -170,6 +214,7 @@ async fn a_life(bridge: &mut Survivor, ringcx: &Control, points: usize) -> bool 
         agents_of(it, &email).is_empty() && it.admin_named(&email).is_none()
     })
     .await;
+    bridge.all_is_done().await;
     died
 }
 
