@@ -1,11 +1,13 @@
 //! The caps on creation hold however many workers and processes create at once.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use ringcx_simulator::{Fault, FaultKind, Options};
 use serde_json::{Value, json};
 
-use crate::crash::serve::{Serve, configure, send};
+use crate::crash::serve::{Serve, configure, send, until};
 use crate::support::{Setup, Simulator, TestBridge, postgres_database};
 
 fn capped(caps: &Value) -> Setup {
@@ -74,6 +76,75 @@ async fn max_new_per_hour_counts_administrators_too_and_makes_the_rest_wait() {
     assert_eq!(bridge.ringcx.count("createAgent") + bridge.ringcx.count("createUser"), 4);
     let shown = bridge.send("GET", "/Users", None).await.body;
     assert_eq!(shown["totalResults"], 9, "nobody is lost");
+}
+
+/// Two may be made within the hour: whatever becomes of the first answer, the first and the second are made and the third waits.
+async fn two_and_no_third(bridge: &TestBridge, how: &str) {
+    for (name, status) in [("a", 201), ("b", 201), ("c", 503)] {
+        let body = json!({"userName": format!("{name}@example.com"), "emails": [{"value": format!("{name}@example.com")}]});
+        let mut answer = bridge.send("POST", "/Users", Some(&body)).await;
+        for _ in 0..20 {
+            if answer.status == 201 || answer.text.contains("max_new_per_hour") {
+                break;
+            }
+            // An identity provider repeats what was not answered well.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer = bridge.send("POST", "/Users", Some(&body)).await;
+        }
+        assert_eq!(answer.status, status, "{how} {name}: {}", answer.text);
+    }
+    assert_eq!(bridge.ringcx.agents().len(), 3, "{how}: two and the one that was there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_create_whose_answer_was_lost_counts_once() {
+    for (how, kind) in [("made", FaultKind::DropAfter), ("not made", FaultKind::DropBefore)] {
+        let bridge = TestBridge::start(capped(&json!({"max_new_per_hour": 2}))).await;
+        bridge.ringcx.fault(Fault::once("createAgent", kind));
+        two_and_no_third(&bridge, how).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_create_that_is_asked_for_again_counts_once() {
+    let setup = Setup { settle: Duration::from_secs(1), ..capped(&json!({"max_new_per_hour": 2})) };
+    let bridge = TestBridge::start(setup).await;
+    bridge.ringcx.fault(Fault::once("createAgent", FaultKind::DropAfter));
+    let unread = Fault::once("listAgents", FaultKind::Status(500, String::new()));
+    bridge.ringcx.fault(Fault { times: 6, ..unread });
+    two_and_no_third(&bridge, "looked for in vain at first").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_create_in_which_the_process_died_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let ringcx = simulator.admin();
+    for knob in ["rate_limit", "auth_limit"] {
+        ringcx.set(knob, "1000000").unwrap();
+    }
+    let (config, token) =
+        configure(folder.path(), &simulator.url(), &crate::crash::sqlite(folder.path()), "1s");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let policy = "[tenant.default.policy]\n";
+    std::fs::write(&config, text.replace(policy, &format!("{policy}max_new_per_hour = 2\n"))).unwrap();
+    let serve = Serve::ready(&config).await;
+    ringcx.fault(Fault::once("createAgent", FaultKind::DelayAfter(900)));
+    let body = |name: &str| json!({"userName": format!("{name}@example.com")});
+    let (url, secret, first) = (format!("{}/Users", serve.base), token.clone(), body("a"));
+    let posted = tokio::spawn(async move { send(Method::POST, &url, &secret, Some(&first)).await });
+    until("the agent", async || (ringcx.agents().len() == 2).then_some(())).await;
+    serve.kill();
+    assert_eq!(posted.await.unwrap(), None, "nobody was told");
+
+    let again = Serve::ready(&config).await;
+    let url = format!("{}/Users", again.base);
+    for (name, status) in [("a", 201), ("b", 201), ("c", 503)] {
+        let answer = send(Method::POST, &url, &token, Some(&body(name))).await.unwrap();
+        assert_eq!(answer.0, status, "{name}: {}", answer.1);
+    }
+    assert_eq!(ringcx.agents().len(), 3, "two and the one that was there");
+    again.kill();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
