@@ -40,8 +40,9 @@ impl Case<'_> {
             let admin = match self.looks.admin.looking(&self.calls).admin(link.id).await {
                 Ok(admin) => admin,
                 Err(upstream::Error::NotFound) => {
+                    // Nor does its name stand in the way of a new one.
                     self.link.admin = None;
-                    return self.save_link().await;
+                    return self.forget_admin(link.id).await;
                 }
                 Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
             };

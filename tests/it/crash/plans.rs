@@ -1,4 +1,5 @@
-//! The plan that a life does not meet, with a process that ends at every step: the taking over of somebody who was there before.
+//! The plans that a life does not meet, with a process that ends at every step: a create that RingCX refuses half-way, and the
+//! taking over of somebody who was there before.
 
 use std::path::Path;
 
@@ -17,6 +18,43 @@ async fn simulator(seed: Seed) -> Simulator {
     options.knobs.set("rate_limit", "100000").unwrap();
     options.knobs.set("auth_limit", "100000").unwrap();
     Simulator::start(options).await.unwrap()
+}
+
+/// One create that RingCX refuses when agent and administrator are there already; whether the process has died.
+async fn a_refusal(bridge: &mut Survivor, ringcx: &Control, points: usize) -> bool {
+    let email = format!("r{points}@example.com");
+    let new = json!({
+        "userName": email, "externalId": format!("r{points}"), "emails": [{"value": email, "type": "work"}],
+        "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}],
+    });
+    let died = bridge.refused_with_fuse(points, "/Users", &new).await;
+    bridge.all_is_done().await;
+    // What was made is switched off, or away where the tenant deletes.
+    let at_work = agents_of(ringcx, &email).into_iter().filter(|agent| agent["isActive"] == true);
+    assert_eq!(at_work.count(), 0, "{points}");
+    let admin = ringcx.admin_named(&email);
+    assert!(admin.as_ref().is_none_or(|admin| admin["enabled"] == false), "{points}: {admin:?}");
+    let filter = format!("/Users?filter=userName%20eq%20%22{email}%22");
+    let found = bridge.insist(Method::GET, &filter, None).await;
+    assert_eq!(found["totalResults"], 0, "{points}: {found}");
+    died
+}
+
+async fn every_step_of_a_way_back(store: impl Fn(&Path) -> String, stride: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = simulator(Seed::demo()).await;
+    let ringcx = simulator.admin();
+    ringcx.forbid("addRole");
+    let mut bridge = Survivor::start(folder.path(), &simulator.url(), &store(folder.path())).await;
+    let mut points = 1;
+    while a_refusal(&mut bridge, &ringcx, points).await {
+        assert!(ringcx.count("createAgent") > (points - 1) / stride, "the refusal comes after the agent");
+        points += stride;
+        assert!(points < MOST, "the last point is never reached");
+    }
+    println!("{} deaths at up to {points} points", bridge.deaths);
+    assert!(bridge.deaths > 30 / stride, "only {} deaths", bridge.deaths);
+    bridge.serve.kill();
 }
 
 /// One person who has an agent already is taken over, changed and switched off; whether the process has died.
@@ -70,6 +108,17 @@ async fn every_step_of_an_adoption(store: impl Fn(&Path) -> String, stride: usiz
     assert_eq!(ringcx.count("createAgent"), 0, "whoever is there is not made");
     assert!(bridge.deaths > 30 / stride, "only {} deaths", bridge.deaths);
     bridge.serve.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_that_ends_at_any_step_leaves_nobody_at_work_on_sqlite() {
+    every_step_of_a_way_back(super::sqlite, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_that_ends_at_any_step_leaves_nobody_at_work_on_postgresql() {
+    let Some(database) = crate::support::postgres_database().await else { return };
+    every_step_of_a_way_back(move |_| database.clone(), 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

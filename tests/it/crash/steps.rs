@@ -50,6 +50,29 @@ impl Survivor {
         (self.deaths > deaths, answer)
     }
 
+    /// The same for a POST that RingCX refuses: it is repeated until the client is told so.
+    pub(super) async fn refused_with_fuse(&mut self, points: usize, path: &str, body: &Value) -> bool {
+        std::fs::write(fuse(&self.config), points.to_string()).unwrap();
+        let deaths = self.deaths;
+        let mut told = false;
+        for _ in 0..200 {
+            let url = format!("{}{path}", self.serve.base);
+            match send(Method::POST, &url, &self.token, Some(body)).await {
+                Some((400, _)) => {
+                    told = true;
+                    break;
+                }
+                Some((429 | 503, _)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Some((status, text)) => panic!("{path}: {status} {text}"),
+                None => self.revive().await,
+            }
+        }
+        assert!(told, "{path} was never refused");
+        std::fs::write(fuse(&self.config), "").unwrap();
+        self.nothing_is_stuck().await;
+        self.deaths > deaths
+    }
+
     /// Starts the bridge again if it has died.
     async fn revive(&mut self) {
         if self.serve.is_dead() {
