@@ -400,3 +400,22 @@ async fn nobody_is_lost_whosever_calls_are_counted_together() {
         assert_eq!(bridge.ringcx.count("createAgent"), 8 + refused, "{scope}: none is made twice");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn extensions_of_ringcx_are_read_as_a_list_in_an_object_or_not_at_all() {
+    for (shape, tied) in [("array", true), ("records", true), ("404", false)] {
+        // With a permanent token there is no way to the RingCentral platform, so RingCX's own list is asked.
+        let setup = Setup {
+            api_token: Some(Seed::demo().api_token),
+            knobs: vec![("rc_extensions", shape)],
+            ..Setup::default()
+        };
+        let bridge = TestBridge::start(setup).await;
+        let linked = json!({"userName": "linked@example.com", "emails": [{"value": "linked@example.com"}]});
+        let (_, agent) = bridge.create(linked).await;
+        let extension = if tied { json!(3_361_292_020_i64) } else { Value::Null };
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["rcUserId"], extension, "{shape}");
+        assert!(bridge.ringcx.count("listRcExtensions") > 0, "{shape}");
+        assert_eq!(bridge.ringcx.count("listExtensions"), 0, "{shape}");
+    }
+}

@@ -280,3 +280,40 @@ fn right_examples_pass() {
         assert!(found.is_empty(), "{code}: {found:?}");
     }
 }
+
+/// `docs/open-questions.md` against the simulator's knobs, the settings and the tests that there are.
+#[test]
+fn every_open_question_has_its_row_and_every_row_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/open-questions.md")).unwrap();
+    for knob in ringcx_simulator::Knobs::names() {
+        assert!(
+            document.contains(&format!("`{knob}`")),
+            "the knob {knob} answers no question of the document"
+        );
+    }
+    let settings = std::fs::read_to_string(root.join("docker/config.example.toml")).unwrap();
+    let mut files = Vec::new();
+    gather(&root.join("tests"), &mut files);
+    let tests: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let rows: Vec<Vec<&str>> = document
+        .lines()
+        .filter(|line| line.starts_with("| A"))
+        .map(|line| line.split('|').collect())
+        .collect();
+    let words = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    for (index, row) in rows.iter().enumerate() {
+        let number = row[1].trim();
+        assert_eq!((number, row.len()), (format!("A{}", index + 1).as_str(), 8), "{row:?}");
+        for setting in words(row[4]) {
+            let key = setting.rsplit('.').next().unwrap();
+            assert!(settings.contains(&format!("{key} = ")), "{number}: {setting} is no setting");
+        }
+        let named = words(row[6]);
+        assert!(!named.is_empty(), "{number} has no test");
+        for name in named {
+            assert!(tests.contains(&format!("fn {name}()")), "{number}: there is no test {name}");
+        }
+    }
+    assert_eq!(rows.len(), 55);
+}
