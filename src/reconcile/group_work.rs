@@ -4,19 +4,32 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::groups::standing;
 use super::trouble::{Doing, Trouble};
 use super::work::{Loaded, Worked};
 use super::{Reconciler, Tenant, alert};
 use crate::domain::desired::group_named;
+use crate::domain::grant;
 use crate::domain::person::group_keys;
 use crate::domain::policy::Mode;
 use crate::domain::{Actor, GroupId, PersonId, TenantId, fold};
+use crate::scim::Resource;
 use crate::store::{self, Tx, audit, groups, jobs, journal, members, planned};
 use crate::upstream::model::{AgentGroup, AgentGroupId};
 use crate::upstream::{self, Calls, Lane};
 
 /// The call that makes an agent group, as the journal names it.
 const CREATE: &str = "createAgentGroup";
+
+/// What is looked for on behalf of a SCIM group.
+struct Sought {
+    /// Its name.
+    name: String,
+    /// The agent group that it is tied to.
+    tied: Option<AgentGroupId>,
+    /// Whether one is made where there is none.
+    makes: bool,
+}
 
 impl Reconciler {
     /// Makes or finds the agent group of a SCIM group, links the two, and has the members computed again.
@@ -33,15 +46,20 @@ impl Reconciler {
         let Some(group) = group.filter(|group| !group.agent_group.is_some_and(is_known)) else {
             return self.finish_job(job).await;
         };
-        let name = group_keys(&super::work::parse(&group.body)?).display_name;
-        match self.agent_group_named(tenant, &name, group.agent_group.map(AgentGroupId), job).await {
+        let body = super::work::parse(&group.body)?;
+        let tied = group.agent_group.map(AgentGroupId);
+        let sought =
+            Sought { name: group_keys(&body).display_name, tied, makes: makes(tenant, &group, &body) };
+        match self.agent_group_of(tenant, &sought, job).await {
             Ok(None) => self.finish_job(job).await,
             Ok(Some((agent_group, ours))) => {
                 let (of, id, now) = (tenant.id.clone(), id.clone(), self.clock.now());
                 let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
                 self.store
                     .write(move |tx| {
-                        groups::link(tx, &of, &id, agent_group.0, ours)?;
+                        if tied != Some(agent_group) {
+                            groups::link(tx, &of, &id, agent_group.0, ours)?;
+                        }
                         planned::replace(tx, &of, &jobs::group_subject(&id), &[], now)?;
                         look_at_members(tx, &of, &id, &by, now)
                     })
@@ -66,22 +84,22 @@ impl Reconciler {
 
     /// The agent group that this SCIM group is tied to, or else of its name, from a fresh list; else a new one where the tenant wants
     /// that. The list also finds one whose creation was not answered.
-    async fn agent_group_named(
+    async fn agent_group_of(
         &self,
         tenant: &Arc<Tenant>,
-        name: &str,
-        tied: Option<AgentGroupId>,
+        sought: &Sought,
         job: &jobs::Job,
     ) -> Result<Option<(AgentGroupId, bool)>, Trouble> {
+        let name = &sought.name;
         let calls = tenant.ringcx.calls(Lane::Create, None);
         let earlier = self.earlier_tries(tenant, job).await?;
-        if let Some(found) = self.listed_group(tenant, &calls, name, tied).await? {
+        if let Some(found) = self.listed_group(tenant, &calls, name, sought.tied).await? {
             let ours = earlier.iter().any(|it| names(it, name));
             self.close_tries(tenant, &earlier, "looked_up").await?;
             return Ok(Some((found, ours)));
         }
         self.close_tries(tenant, &earlier, "not_applied").await?;
-        if !tenant.policy.auto_create_agent_groups {
+        if !sought.makes {
             return Ok(None);
         }
         if tenant.policy.mode == Mode::DryRun {
@@ -264,6 +282,13 @@ pub(super) fn mend_ties(
         }
     }
     Ok(())
+}
+
+/// Whether a group may make an agent group: not one that only shows what the import has found, nor one that a mapping speaks of.
+fn makes(tenant: &Tenant, group: &groups::Group, body: &Resource) -> bool {
+    tenant.policy.auto_create_agent_groups
+        && !group.imported
+        && !grant::is_spoken_for(&standing(group, body), &tenant.policy, &tenant.mappings)
 }
 
 fn look_at_members(

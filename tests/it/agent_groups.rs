@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringcx_scim::clock::Clock;
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::reconcile::Status;
-use ringcx_scim::store::facts;
+use ringcx_scim::store::{facts, groups};
 use ringcx_simulator::{Fault, FaultKind, Profile};
 use serde_json::{Value, json};
 
@@ -58,6 +58,15 @@ async fn shown(bridge: &TestBridge, id: &str) -> Value {
 
 async fn status(bridge: &TestBridge) -> Status {
     bridge.reconciler.status(&default(), "").await.unwrap()
+}
+
+async fn a_round(bridge: &TestBridge) {
+    let long_ago = Clock::system().now() - Duration::from_hours(24);
+    let text = long_ago.as_millisecond().to_string();
+    let due = bridge.store.write(move |tx| facts::set(tx, &default(), "drift_round_at", &text, long_ago));
+    due.await.unwrap();
+    bridge.reconciler.round_of(&default()).await.unwrap();
+    bridge.run_jobs().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,13 +162,22 @@ async fn an_agent_group_that_was_deleted_in_ringcx_is_told_and_one_of_its_name_t
         assert_eq!(bridge.ringcx.count("createAgent"), 1, "{profile:?}: it is not tried for ever");
 
         bridge.ringcx.make_group(7001, "UK Agents");
-        let long_ago = Clock::system().now() - Duration::from_hours(24);
-        let text = long_ago.as_millisecond().to_string();
-        let due = bridge.store.write(move |tx| facts::set(tx, &default(), "drift_round_at", &text, long_ago));
-        due.await.unwrap();
-        bridge.reconciler.round_of(&default()).await.unwrap();
-        bridge.run_jobs().await;
+        a_round(&bridge).await;
         assert_eq!(groups_of(&bridge, "jo@example.com"), [7001], "{profile:?}");
         assert!(shown(&bridge, &id).await.get("lastError").is_none(), "{profile:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_only_shows_what_the_import_found_makes_no_agent_group() {
+    for (imported, made) in [(true, 0), (false, 1)] {
+        let bridge = start(Profile::Friendly, true).await;
+        let uk = group(&bridge, "UK Agents", &[]).await;
+        bridge.run_jobs().await;
+        let id = uk.as_str().into();
+        bridge.store.write(move |tx| groups::set_imported(tx, &default(), &id, imported)).await.unwrap();
+        bridge.ringcx.remove_group(1001);
+        a_round(&bridge).await;
+        assert_eq!(named(&bridge, "UK Agents").len(), made, "imported: {imported}");
     }
 }
