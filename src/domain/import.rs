@@ -245,9 +245,3 @@ fn refuse_elsewhere(facts: &Facts<'_>, row: &mut Row) {
 /// Why an account that another tenant owns is left alone.
 pub const ELSEWHERE: &str =
     "belongs to another tenant of this bridge; leave it out with skip, or remove the person there first";
-
-/// Whether the setting `protected` names an account.
-fn is_protected(policy: &Policy, id: i64, login: &str) -> bool {
-    let (id, login) = (id.to_string(), fold(login));
-    policy.protected.iter().map(|it| fold(it)).any(|it| it == id || it == login)
-}

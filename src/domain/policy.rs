@@ -226,6 +226,12 @@ impl Policy {
         })
     }
 
+    /// Whether the setting `protected` names the account of RingCX with this id or this login name.
+    pub fn protects(&self, id: i64, login: &str) -> bool {
+        let (id, login) = (id.to_string(), fold(login));
+        self.protected.iter().map(|it| fold(it.trim())).any(|it| it == id || it == login)
+    }
+
     /// Complaints about values that cannot work: the key and one sentence each.
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();

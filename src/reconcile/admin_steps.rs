@@ -179,8 +179,17 @@ impl Case<'_> {
     /// the administrator's own rights documents is not documented, and access of others hangs on both.
     async fn hand_over(&self, id: UserId, heir: Option<UserId>) -> Result<(), Trouble> {
         let (children, owned) = (self.children(id).await?, self.owned(id).await?);
-        if children == 0 && owned.is_empty() {
+        if children.is_empty() && owned.is_empty() {
             return Ok(());
+        }
+        let is_protected = |it: &&Admin| {
+            it.id().is_some_and(|id| self.tenant.policy.protects(id.0, it.user_name().unwrap_or_default()))
+        };
+        if let Some(child) = children.iter().find(is_protected).and_then(Admin::id) {
+            return Err(Trouble::Parked(format!(
+                "Administrator {id} is switched off and not deleted, because it has created administrator {child}, whom the \
+                 setting protected names; put that one under somebody else in RingCX first."
+            )));
         }
         let Some(heir) = heir else {
             return Err(Trouble::Parked(format!(
@@ -192,7 +201,7 @@ impl Case<'_> {
         let answer = self.calls.reassign_children(id, heir).await;
         let what = "the handing over of an administrator's people";
         self.end_as(Doing::Removing, entry, answer, what).await?;
-        if self.children(id).await? > 0 {
+        if !self.children(id).await?.is_empty() {
             return Err(Trouble::unconfirmed(what));
         }
         let owned = self.owned(id).await?;
@@ -207,10 +216,10 @@ impl Case<'_> {
         )))
     }
 
-    async fn children(&self, id: UserId) -> Result<usize, Trouble> {
+    async fn children(&self, id: UserId) -> Result<Vec<Admin>, Trouble> {
         match self.calls.admin_children(id).await {
-            Ok(children) => Ok(children.len()),
-            Err(upstream::Error::NotFound) => Ok(0),
+            Ok(children) => Ok(children),
+            Err(upstream::Error::NotFound) => Ok(Vec::new()),
             Err(error) => Err(Trouble::of(Doing::Removing, "the administrator", &error)),
         }
     }

@@ -14,6 +14,10 @@ impl Case<'_> {
 
     async fn give_back_admin(&mut self) -> Result<(), Trouble> {
         let Some(link) = self.link.admin.clone().filter(|link| !link.ours) else { return Ok(()) };
+        // Protected since: it is nobody's to change any more.
+        if self.tenant.policy.protects(link.id.0, &link.user_name) {
+            return Ok(());
+        }
         for role in &link.granted_roles {
             self.revoke_role(link.id, role).await.map_err(Trouble::insistent)?;
         }
@@ -34,6 +38,9 @@ impl Case<'_> {
 
     async fn give_back_agent(&mut self) -> Result<(), Trouble> {
         let Some(link) = self.link.agent.clone().filter(|link| !link.ours) else { return Ok(()) };
+        if self.tenant.policy.protects(link.id.agent.0, &link.username) {
+            return Ok(());
+        }
         let moved = self.seen.agent.as_ref().map(|seen| seen.group) != link.home;
         let update = AgentUpdate {
             id: link.id.agent,

@@ -6,8 +6,8 @@ use super::case::Case;
 use super::matching;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
+use crate::domain::grant;
 use crate::domain::plan::Scope;
-use crate::domain::{fold, grant};
 use crate::scim;
 use crate::upstream::model::UserId;
 
@@ -56,26 +56,28 @@ impl Case<'_> {
         Err(Trouble::Refused(matching::question(&what)))
     }
 
+    /// Why the agent that was seen is not ours to touch.
     fn untouchable_agent(&self) -> Option<scim::Error> {
         let seen = self.seen.agent.as_ref()?;
-        self.protected("agent", &[seen.id.to_string(), seen.agent.username().unwrap_or_default().to_owned()])
+        let login = seen.agent.username().unwrap_or_default();
+        self.tenant.policy.protects(seen.id.0, login).then(|| protected("agent", seen.id.0))
     }
 
+    /// Why the administrator who was seen is not ours to touch.
     fn untouchable_admin(&self) -> Option<scim::Error> {
         let seen = self.seen.admin.as_ref()?;
-        let names = [seen.id.to_string(), seen.admin.user_name().unwrap_or_default().to_owned()];
-        self.protected("administrator", &names).or_else(|| {
-            (self.known.own_user == Some(seen.id) || seen.admin.root_user()).then(|| own_account(seen.id))
-        })
+        let login = seen.admin.user_name().unwrap_or_default();
+        if self.tenant.policy.protects(seen.id.0, login) {
+            return Some(protected("administrator", seen.id.0));
+        }
+        (self.known.own_user == Some(seen.id) || seen.admin.root_user()).then(|| own_account(seen.id))
     }
+}
 
-    fn protected(&self, kind: &str, names: &[String; 2]) -> Option<scim::Error> {
-        let protected = &self.tenant.policy.protected;
-        let name = names.iter().find(|name| protected.iter().any(|it| fold(it) == fold(name)))?;
-        Some(scim::Error::mutability(format!(
-            "RingCX {kind} {name} is protected by the setting protected; it is never changed by provisioning."
-        )))
-    }
+fn protected(kind: &str, id: i64) -> scim::Error {
+    scim::Error::mutability(format!(
+        "RingCX {kind} {id} is protected by the setting protected; it is never changed by provisioning."
+    ))
 }
 
 fn own_account(id: UserId) -> scim::Error {

@@ -14,7 +14,7 @@ use super::tenant::Known;
 use super::{ContactError, Reconciler, Tenant};
 use crate::domain::link::Left;
 use crate::domain::policy::DirectLine as LinePolicy;
-use crate::domain::{PersonId, TenantId, fold};
+use crate::domain::{PersonId, TenantId};
 use crate::store::reports::{self, Counts, Held, Owner};
 use crate::store::{self, inventory};
 use crate::upstream::model::{AgentId, UserId};
@@ -126,7 +126,7 @@ impl Reconciler {
         let admin_owners: BTreeMap<i64, &Owner> =
             owners.iter().filter_map(|it| Some((it.link.admin.as_ref()?.id.0, it))).collect();
         let mut found = Vec::new();
-        for agent in agents.iter().filter(|it| it.active && !is_protected(tenant, it.id, &it.name)) {
+        for agent in agents.iter().filter(|it| it.active && !tenant.policy.protects(it.id, &it.name)) {
             found.extend(without_owner("agent", agent.id, &agent.name, agent_owners.get(&agent.id)));
         }
         if !tenant.policy.manage_admins {
@@ -139,7 +139,7 @@ impl Reconciler {
         };
         for admin in admins.iter().filter(|it| it.enabled() && !it.root_user() && it.id() != known.own_user) {
             let (Some(id), name) = (admin.id(), admin.user_name().unwrap_or_default()) else { continue };
-            if !is_protected(tenant, id.0, name) {
+            if !tenant.policy.protects(id.0, name) {
                 found.extend(without_owner("administrator", id.0, name, admin_owners.get(&id.0)));
             }
         }
@@ -228,11 +228,6 @@ impl Reconciler {
         let (of, now) = (tenant.id.clone(), self.clock.now());
         Ok(self.store.write(move |tx| reports::keep(tx, &of, counts, now)).await?)
     }
-}
-
-fn is_protected(tenant: &Tenant, id: i64, name: &str) -> bool {
-    let id = id.to_string();
-    tenant.policy.protected.iter().any(|it| it.trim() == id || fold(it) == fold(name))
 }
 
 fn without_owner(kind: &'static str, id: i64, name: &str, owner: Option<&&Owner>) -> Option<Unowned> {

@@ -51,6 +51,7 @@ mod pause;
 mod people;
 mod power;
 mod profile;
+mod protected;
 mod queries;
 mod queue;
 mod reading;

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    AccountRef, Action, AdminAccount, Choice, Class, Facts, Row, Target, is_protected, refuse_elsewhere,
-};
+use super::{AccountRef, Action, AdminAccount, Choice, Class, Facts, Row, Target, refuse_elsewhere};
 use crate::domain::fold;
 use crate::domain::grant::is_privileged;
 use crate::upstream::model::UserId;
@@ -102,7 +100,7 @@ fn row(facts: &Facts<'_>, owners: &Owners, linked: &BTreeMap<UserId, Target>, ac
         Some("the bridge's own account")
     } else if admin.root_user() {
         Some("the root user")
-    } else if is_protected(facts.policy, account.id.0, &row.login) {
+    } else if facts.policy.protects(account.id.0, &row.login) {
         Some("named in the setting protected")
     } else {
         None

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    AccountRef, Action, AgentAccount, Choice, Class, Facts, Person, Row, Target, is_protected,
-    refuse_elsewhere,
-};
+use super::{AccountRef, Action, AgentAccount, Choice, Class, Facts, Person, Row, Target, refuse_elsewhere};
 use crate::domain::found::read_only;
 use crate::domain::person::{self, is_address};
 use crate::domain::{PersonId, fold};
@@ -156,7 +153,7 @@ fn row(
         row.why = format!("belongs to person {}", owner.id);
         return row;
     }
-    if is_protected(facts.policy, account.id.0, &row.login) {
+    if facts.policy.protects(account.id.0, &row.login) {
         row.class = Class::Protected;
         "named in the setting protected".clone_into(&mut row.why);
         return row;
