@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::case::Case;
 use super::contact::amend;
@@ -23,7 +23,7 @@ impl Case<'_> {
         let fresh = self.link.admin.as_mut().is_some_and(|link| link.granted_docs.insert(doc));
         self.save_link().await?;
         let entry = self.begin("assignRightsDoc", &json!({"userId": id, "rightsDocId": doc})).await?;
-        let batch = Batch { calls: &self.calls, mode: self.assignment_mode().await? };
+        let batch = Batch { mode: self.assignment_mode().await?, case: self };
         let given = self.tenant.doc_batches.grant(doc, id, &batch).await;
         let Given { holders, learned } = match given {
             Err(upstream::Error::NotFound) => {
@@ -77,11 +77,17 @@ impl Case<'_> {
     /// Takes one rights document that the bridge gave.
     pub(super) async fn revoke_rights_doc(&mut self, id: UserId, doc: RightsDocId) -> Result<(), Trouble> {
         let entry = self.begin("unassignRightsDoc", &json!({"userId": id, "rightsDocId": doc})).await?;
-        let answer = match self.calls.unassign_rights_doc(doc, id).await {
-            Err(upstream::Error::NotFound) => Ok(()),
-            other => other,
-        };
+        let answer = self.tenant.doc_batches.revoke(doc, id, self).await;
         self.end_as(Doing::Removing, entry, answer, "the removal of the rights document").await
+    }
+
+    /// An assignment that was cut short may have taken the document from others.
+    pub(super) async fn mend_assignment(&self, intent: &Value) -> Result<(), Trouble> {
+        let Some(doc) = intent.get("rightsDocId").and_then(Value::as_i64).map(RightsDocId) else {
+            return Ok(());
+        };
+        let mended = self.tenant.doc_batches.mend(doc, self).await;
+        mended.map_err(|error| Trouble::of(Doing::Granting, "the rights document", &error))
     }
 
     /// Reads what is assigned and what it comes to, once after the changes: what was to go is gone, what was to come is there.

@@ -9,15 +9,13 @@ use serde_json::json;
 
 use super::alert;
 use super::case::Case;
+use super::lease::Lease;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
 use crate::domain::plan::Step;
 use crate::scim;
-use crate::store::{self, Store, audit, leases};
+use crate::store::audit;
 use crate::upstream::model::{RoleType, UserId};
-
-/// How long the lease lasts without being prolonged.
-const LEASE: Duration = Duration::from_secs(30);
 
 /// How soon it is asked for again while somebody else has it.
 const TAKEN: Duration = Duration::from_millis(500);
@@ -91,15 +89,7 @@ impl Case<'_> {
     }
 
     async fn floor_lease(&self) -> Result<Lease, Trouble> {
-        let account =
-            self.known.main_account.as_deref().filter(|it| !it.is_empty()).unwrap_or(&self.tenant.account_id);
-        let lease = Lease {
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            name: format!("last-admin:{account}"),
-            // Work on a person is exclusive already, so the same person may take up again what was cut off.
-            owner: format!("{}/{}", self.tenant.id, self.person),
-        };
+        let lease = self.lease_on("last-admin");
         if lease.acquire().await? {
             return Ok(lease);
         }
@@ -129,37 +119,4 @@ fn holds(id: UserId) -> scim::Error {
              floor) and stays as it is; appoint another one first."
         ),
     )
-}
-
-#[derive(Clone)]
-struct Lease {
-    store: Store,
-    clock: crate::clock::Clock,
-    name: String,
-    owner: String,
-}
-
-impl Lease {
-    async fn acquire(&self) -> Result<bool, store::Error> {
-        let (name, owner, now) = (self.name.clone(), self.owner.clone(), self.clock.now());
-        let fence = self.store.write(move |tx| leases::acquire(tx, &name, &owner, now, LEASE)).await?;
-        Ok(fence.is_some())
-    }
-
-    /// Prolongs the lease; ends when it is lost.
-    async fn keep(&self) {
-        loop {
-            tokio::time::sleep(LEASE / 3).await;
-            match self.acquire().await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!(%error, "the lease on the administrators was not prolonged"),
-            }
-        }
-    }
-
-    async fn release(&self) -> Result<(), store::Error> {
-        let (name, owner) = (self.name.clone(), self.owner.clone());
-        self.store.write(move |tx| leases::release(tx, &name, &owner)).await
-    }
 }

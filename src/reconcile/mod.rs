@@ -35,6 +35,7 @@ mod guard;
 mod hold;
 pub mod import;
 mod intent;
+mod lease;
 mod listing;
 mod matching;
 mod observe;

@@ -38,6 +38,10 @@ impl Case<'_> {
                     }
                     Some(true)
                 }
+                "assignRightsDoc" => {
+                    self.mend_assignment(&intent).await?;
+                    Some(true)
+                }
                 _ => Some(true),
             };
             if let Some(found) = found {

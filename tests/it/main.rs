@@ -35,6 +35,7 @@ mod features;
 mod first_sync;
 mod grants;
 mod guard;
+mod holders;
 mod hostile;
 mod http;
 mod import;
