@@ -123,6 +123,16 @@ struct Configured {
     config: Option<PathBuf>,
 }
 
+/// The options of a command that has no others.
+#[derive(Args)]
+struct Plain {
+    #[command(flatten)]
+    of: Of,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Why a command did not do what it was to do.
 enum Failure {
     /// Bad input; nothing changed.

@@ -10,7 +10,6 @@ use serde_json::json;
 use super::operator::operator;
 use super::runtime::beside;
 use super::{Failure, Of, say};
-use crate::domain::PersonId;
 use crate::reconcile::Drift;
 
 #[derive(Args)]
@@ -34,15 +33,7 @@ const PATIENCE: Duration = Duration::from_mins(30);
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let (config, tenant) = options.of.load()?;
     let parts = beside(&config).await?;
-    let person = options.person.map(PersonId::from);
-    if let Some(id) = &person {
-        let state = parts.reconciler.state_of_person(&tenant, id).await.context("the person was not read")?;
-        if state.is_none() {
-            return Err(Failure::Input(anyhow!(
-                "tenant {tenant} has no person with that id; see GET /Users"
-            )));
-        }
-    }
+    let person = parts.person(&tenant, options.person).await?;
     let drift = parts.reconciler.look(&tenant, person.as_ref()).await.context("RingCX was not compared")?;
     let mut left = drift.findings.len();
     if !options.dry_run && !drift.findings.is_empty() {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::runtime::{Beside, beside};
-use super::{Failure, Of, cell, say};
+use super::{Failure, Plain, cell, say};
 use crate::clock::{Clock, Span};
 use crate::domain::TenantId;
 
@@ -21,15 +21,6 @@ pub(super) enum Command {
     Leavers(Leavers),
     /// Direct lines of people who are switched off
     DirectLines(Plain),
-}
-
-#[derive(Args)]
-pub(super) struct Plain {
-    #[command(flatten)]
-    of: Of,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::operator::operator;
 use super::runtime::{beside, budget_name};
-use super::{Failure, Of, say};
+use super::{Failure, Plain, say};
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::domain::{Actor, PersonId, TenantId};
@@ -35,15 +35,6 @@ pub(super) enum Command {
     List(Plain),
     /// End a token
     Remove(Remove),
-}
-
-#[derive(Args)]
-pub(super) struct Plain {
-    #[command(flatten)]
-    of: Of,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]

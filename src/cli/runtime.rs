@@ -9,10 +9,10 @@ use anyhow::{Context, anyhow};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::progress;
+use super::{Failure, progress};
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, TenantConfig};
-use crate::domain::TenantId;
+use crate::domain::{PersonId, TenantId};
 use crate::reconcile::{Reconciler, SharedBudget, Tenant, Times};
 use crate::scim::Rules;
 use crate::server::issuer::Keys;
@@ -107,6 +107,23 @@ pub(super) struct Beside {
     pub(super) reconciler: Reconciler,
     /// The way to RingCX of each tenant.
     pub(super) ringcx: Vec<(TenantId, RingCx)>,
+}
+
+impl Beside {
+    /// The person of `--person`, who must be there.
+    pub(super) async fn person(
+        &self,
+        tenant: &TenantId,
+        id: Option<String>,
+    ) -> Result<Option<PersonId>, Failure> {
+        let Some(id) = id.map(PersonId::from) else { return Ok(None) };
+        let state = self.reconciler.state_of_person(tenant, &id).await.context("the person was not read")?;
+        if state.is_some() {
+            return Ok(Some(id));
+        }
+        self.store.clone().close().await;
+        Err(Failure::Input(anyhow!("tenant {tenant} has no person with that id; see GET /Users")))
+    }
 }
 
 /// Opens the parts of a command.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::operator::operator;
 use super::runtime::{beside, budget_name};
-use super::{Failure, Of, say};
+use super::{Failure, Plain, say};
 use crate::reconcile::{Status, Verdict};
 
 #[derive(Subcommand)]
@@ -37,15 +37,6 @@ pub(super) struct Pause {
     /// Take no access away either: leavers can go on working until `resume`
     #[arg(long)]
     all: bool,
-}
-
-#[derive(Args)]
-pub(super) struct Plain {
-    #[command(flatten)]
-    of: Of,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::operator::operator;
-use super::{Failure, Of, say};
+use super::{Failure, Of, Plain, say};
 use crate::clock::{Clock, Ids, Span};
 use crate::domain::{PersonId, TenantId};
 use crate::server::network::Network;
@@ -21,7 +21,7 @@ pub(super) enum Command {
     /// Make a token and print it, once
     Create(Create),
     /// The tokens of a tenant
-    List(List),
+    List(Plain),
     /// End a token
     Revoke(Revoke),
     /// Make a token that takes the name of another one, which goes on for a while
@@ -48,15 +48,6 @@ pub(super) struct Create {
     #[arg(long, value_name = "NETWORK")]
     cidr: Vec<String>,
     /// Print a JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
-pub(super) struct List {
-    #[command(flatten)]
-    of: Of,
-    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -244,7 +235,7 @@ fn tell(minted: Minted, as_json: bool) {
     }
 }
 
-async fn show(list: List) -> Result<(), Failure> {
+async fn show(list: Plain) -> Result<(), Failure> {
     let (store, tenant) = open(&list.of).await?;
     let found = store.read(move |tx| tokens::list(tx, &tenant)).await.context("the tokens were not read")?;
     store.close().await;

@@ -10,7 +10,7 @@ use super::super::runtime::beside;
 use super::super::{Failure, Of, say};
 use super::plan::{self, Asked};
 use crate::config::Config;
-use crate::domain::{GroupId, PersonId, TenantId};
+use crate::domain::{GroupId, TenantId};
 use crate::reconcile::{self, Decided, Preview, Released, Verdict};
 
 #[derive(Args)]
@@ -37,16 +37,7 @@ pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failur
         return hand_over(&config, &tenant, &GroupId::from(group.as_str()), verdict, options.json).await;
     }
     let parts = beside(&config).await?;
-    let person = options.person.map(PersonId::from);
-    if let Some(id) = &person {
-        let state = parts.reconciler.state_of_person(&tenant, id).await.context("the person was not read")?;
-        if state.is_none() {
-            parts.store.close().await;
-            return Err(Failure::Input(anyhow!(
-                "tenant {tenant} has no person with that id; see GET /Users"
-            )));
-        }
-    }
+    let person = parts.person(&tenant, options.person).await?;
     let asked = Asked { yes: options.yes, json: options.json };
     let (plan, released) = match (verdict, &person) {
         (Verdict::Release, None) => plan::release(&parts.reconciler, &tenant, asked).await?,

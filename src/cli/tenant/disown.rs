@@ -7,7 +7,6 @@ use serde_json::json;
 use super::super::operator::operator;
 use super::super::runtime::beside;
 use super::super::{Failure, Of, say};
-use crate::domain::PersonId;
 
 #[derive(Args)]
 pub(in crate::cli) struct Options {
@@ -27,16 +26,7 @@ pub(in crate::cli) struct Options {
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let (config, tenant) = options.of.load()?;
     let parts = beside(&config).await?;
-    let person = options.person.map(PersonId::from);
-    if let Some(id) = &person {
-        let state = parts.reconciler.state_of_person(&tenant, id).await.context("the person was not read")?;
-        if state.is_none() {
-            parts.store.close().await;
-            return Err(Failure::Input(anyhow!(
-                "tenant {tenant} has no person with that id; see GET /Users"
-            )));
-        }
-    }
+    let person = parts.person(&tenant, options.person).await?;
     let disowned = parts.reconciler.disown(&tenant, &operator(), person.as_ref()).await;
     let disowned = disowned.context("not everybody was handed back; run the command again")?;
     parts.store.close().await;

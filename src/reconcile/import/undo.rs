@@ -111,10 +111,11 @@ impl Reconciler {
         let known = tenant.known().unwrap_or_default();
         self.store
             .write(move |tx| {
+                let undo = Undo { tenant: &of, known: &known, force, now };
                 let came = match item.kind {
-                    Kind::Person => undo_person(tx, &of, &item, force, now)?,
-                    Kind::Group => undo_group(tx, &of, &item, force, now)?,
-                    Kind::Agent | Kind::Admin => unlink(tx, &of, &known, &item, force, now)?,
+                    Kind::Person => undo.person(tx, &item)?,
+                    Kind::Group => undo.group(tx, &item)?,
+                    Kind::Agent | Kind::Admin => undo.unlink(tx, &item)?,
                 };
                 if !matches!(came, Came::Kept(_)) {
                     imports::forget(tx, &of.id, &item)?;
@@ -128,88 +129,90 @@ impl Reconciler {
     }
 }
 
-fn undo_person(
-    tx: &mut Tx<'_>,
-    tenant: &Tenant,
-    item: &Item,
+/// What is the same for every item.
+#[derive(Clone, Copy)]
+struct Undo<'a> {
+    tenant: &'a Tenant,
+    known: &'a Known,
+    /// Whether what a client has taken over goes as well.
     force: bool,
     now: jiff::Timestamp,
-) -> Result<Came, store::Error> {
-    let id = PersonId::from(item.id.as_str());
-    let Some(person) = people::lock(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
-    if imports::is_busy(tx, &tenant.id, &id)? {
-        return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
-    }
-    if !force && !person.imported {
-        return Ok(Came::Kept("the identity provider has written to it since".to_owned()));
-    }
-    if !force && members::is_named(tx, &tenant.id, &id)? {
-        return Ok(Came::Kept("the identity provider has put it into a group".to_owned()));
-    }
-    imports::erase_person(tx, &tenant.id, &id, now)?;
-    Ok(Came::Gone)
 }
 
-fn undo_group(
-    tx: &mut Tx<'_>,
-    tenant: &Tenant,
-    item: &Item,
-    force: bool,
-    now: jiff::Timestamp,
-) -> Result<Came, store::Error> {
-    let id = GroupId::from(item.id.as_str());
-    let Some(group) = groups::lock(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
-    if !force && !group.imported {
-        return Ok(Came::Kept("the identity provider has written to it since".to_owned()));
+impl Undo<'_> {
+    /// Why something stays that a client has written to since it was `imported`.
+    fn kept(&self, imported: bool) -> Option<Came> {
+        let why = "the identity provider has written to it since";
+        (!self.force && !imported).then(|| Came::Kept(why.to_owned()))
     }
-    imports::erase_group(tx, &tenant.id, &id, now)?;
-    Ok(Came::Gone)
-}
 
-/// Takes an account from somebody who was here before the import.
-fn unlink(
-    tx: &mut Tx<'_>,
-    tenant: &Tenant,
-    known: &Known,
-    item: &Item,
-    force: bool,
-    now: jiff::Timestamp,
-) -> Result<Came, store::Error> {
-    let id = PersonId::from(item.id.as_str());
-    let Some(found) = people::lock(tx, &tenant.id, &id)?.filter(|it| it.deleted.is_none()) else {
-        return Ok(Came::Missing);
-    };
-    if imports::is_busy(tx, &tenant.id, &id)? {
-        return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
+    fn person(&self, tx: &mut Tx<'_>, item: &Item) -> Result<Came, store::Error> {
+        let tenant = self.tenant;
+        let id = PersonId::from(item.id.as_str());
+        let Some(person) = people::lock(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+        if imports::is_busy(tx, &tenant.id, &id)? {
+            return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
+        }
+        if let Some(kept) = self.kept(person.imported) {
+            return Ok(kept);
+        }
+        if !self.force && members::is_named(tx, &tenant.id, &id)? {
+            return Ok(Came::Kept("the identity provider has put it into a group".to_owned()));
+        }
+        imports::erase_person(tx, &tenant.id, &id, self.now)?;
+        Ok(Came::Gone)
     }
-    if !force && found.version != item.version {
-        return Ok(Came::Kept("the identity provider has written to it since it was linked".to_owned()));
+
+    fn group(&self, tx: &mut Tx<'_>, item: &Item) -> Result<Came, store::Error> {
+        let tenant = self.tenant;
+        let id = GroupId::from(item.id.as_str());
+        let Some(group) = groups::lock(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+        if let Some(kept) = self.kept(group.imported) {
+            return Ok(kept);
+        }
+        imports::erase_group(tx, &tenant.id, &id, self.now)?;
+        Ok(Came::Gone)
     }
-    let Some(mut link) = links::get(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
-    if item.kind == Kind::Agent {
-        link.agent = None;
-        link.agent_applied = None;
-    } else {
-        link.admin = None;
-        link.admin_applied = None;
+
+    /// Takes an account from somebody who was here before the import.
+    fn unlink(&self, tx: &mut Tx<'_>, item: &Item) -> Result<Came, store::Error> {
+        let Self { tenant, known, force, now } = *self;
+        let id = PersonId::from(item.id.as_str());
+        let Some(found) = people::lock(tx, &tenant.id, &id)?.filter(|it| it.deleted.is_none()) else {
+            return Ok(Came::Missing);
+        };
+        if imports::is_busy(tx, &tenant.id, &id)? {
+            return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
+        }
+        if !force && found.version != item.version {
+            return Ok(Came::Kept("the identity provider has written to it since it was linked".to_owned()));
+        }
+        let Some(mut link) = links::get(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+        if item.kind == Kind::Agent {
+            link.agent = None;
+            link.agent_applied = None;
+        } else {
+            link.admin = None;
+            link.admin_applied = None;
+        }
+        let user = parse(&found.body)?;
+        let groups = (memberships(tx, &tenant.id, &id)?, pins::all(tx, &tenant.id)?);
+        let wish = wish_of(tenant, known, &user, &link, (&groups.0, &groups.1));
+        let state = report::state_of(&wish, &link, false);
+        let shown = people::Shown {
+            body: &found.body,
+            answer: &stored_user(&id, &user, &link, state, None),
+            keys: &user_keys(&user),
+            state,
+            last_error: None,
+            suspended: false,
+        };
+        people::confirm(tx, &tenant.id, &id, &shown, now)?;
+        imports::follow(tx, &tenant.id, &id, found.version, found.version + 1)?;
+        links::save(tx, &tenant.id, &id, &link, now)?;
+        if item.kind == Kind::Agent {
+            members::leave_homes(tx, &tenant.id, &id, now)?;
+        }
+        Ok(Came::Unlinked)
     }
-    let user = parse(&found.body)?;
-    let groups = (memberships(tx, &tenant.id, &id)?, pins::all(tx, &tenant.id)?);
-    let wish = wish_of(tenant, known, &user, &link, (&groups.0, &groups.1));
-    let state = report::state_of(&wish, &link, false);
-    let shown = people::Shown {
-        body: &found.body,
-        answer: &stored_user(&id, &user, &link, state, None),
-        keys: &user_keys(&user),
-        state,
-        last_error: None,
-        suspended: false,
-    };
-    people::confirm(tx, &tenant.id, &id, &shown, now)?;
-    imports::follow(tx, &tenant.id, &id, found.version, found.version + 1)?;
-    links::save(tx, &tenant.id, &id, &link, now)?;
-    if item.kind == Kind::Agent {
-        members::leave_homes(tx, &tenant.id, &id, now)?;
-    }
-    Ok(Came::Unlinked)
 }
