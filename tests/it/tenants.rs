@@ -201,6 +201,46 @@ async fn an_import_lists_what_another_tenant_owns_and_does_the_rest() {
     assert_eq!((two.ringcx.agents(), changing), (before, 0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_move_to_another_tenant_and_back_and_ringcx_stays_as_it_is() {
+    let two = two().await;
+    for name in ["wanda@example.com", "una@example.com", "fresh@example.com"] {
+        assert_eq!(two.create(0, name).await.0, 201);
+    }
+    let names = async |at: usize| {
+        let (_, users) = two.as_own(at, "GET", "/Users", None).await;
+        let mut names: Vec<String> = users["Resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["userName"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let (before, all) = (two.ringcx.agents(), names(0).await);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let (code, said) =
+            command(&two.config, &["tenant", "disown", "--all", "--tenant", TENANTS[from]]).await;
+        assert_eq!(code, 0, "{said}");
+        let (code, said) =
+            command(&two.config, &["import", "--max-age", "0s", "--tenant", TENANTS[to]]).await;
+        assert_eq!(code, 0, "{said}");
+        assert_eq!((names(from).await, names(to).await), (Vec::new(), all.clone()));
+        // The new owner may change what the former one may not any more.
+        let (status, answer) = two.create(from, "wanda@example.com").await;
+        assert_eq!(status, 409, "{answer}");
+        let (_, found) = two.as_own(to, "GET", "/Users?filter=userName eq \"wanda@example.com\"", None).await;
+        let path = format!("/Users/{}", found["Resources"][0]["id"].as_str().unwrap());
+        assert_eq!(two.ringcx.agents(), before, "moving changes nothing");
+        for on in [false, true] {
+            let change = json!({"Operations": [{"op": "replace", "path": "active", "value": on}]});
+            assert_eq!(two.as_own(to, "PATCH", &path, Some(&change)).await.0, 200);
+        }
+        assert_eq!(two.ringcx.agents(), before);
+    }
+}
+
 /// Every route of the interface description with its methods.
 fn routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(ringcx_scim::server::openapi()).unwrap();
