@@ -11,7 +11,7 @@ use reqwest::Method;
 use ringcx_simulator::{Control, Fault, FaultKind, Options};
 use serde_json::{Value, json};
 
-use super::serve::{Serve, configure, send, until};
+use super::serve::{Serve, configure_mortal, send, until};
 use crate::support::Simulator;
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
@@ -104,7 +104,7 @@ async fn killed_at_random(store: impl Fn(&Path) -> String) {
     options.knobs.set("auth_limit", "1000000").unwrap();
     let simulator = Simulator::start(options).await.unwrap();
     let ringcx = simulator.admin();
-    let (config, token) = configure(folder.path(), &simulator.url(), &store(folder.path()), "500ms");
+    let (config, token) = configure_mortal(folder.path(), &simulator.url(), &store(folder.path()), "500ms");
     let mut serve = Serve::ready(&config).await;
     let base = Arc::new(Mutex::new(serve.base.clone()));
     let stop = Arc::new(AtomicBool::new(false));

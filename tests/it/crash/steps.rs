@@ -9,7 +9,7 @@ use ringcx_scim::store::{self, Store};
 use ringcx_simulator::{Control, Options};
 use serde_json::{Value, json};
 
-use super::serve::{Serve, configure, fuse, send};
+use super::serve::{Serve, configure_mortal, fuse, send};
 use crate::support::Simulator;
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
@@ -26,7 +26,7 @@ pub(super) struct Survivor {
 
 impl Survivor {
     pub(super) async fn start(folder: &Path, upstream: &str, store: &str) -> Self {
-        let (config, token) = configure(folder, upstream, store, "300ms");
+        let (config, token) = configure_mortal(folder, upstream, store, "300ms");
         let serve = Serve::ready(&config).await;
         let store = Store::open(&store::Settings::at(store)).await.unwrap();
         Self { config, token, serve, deaths: 0, store }
