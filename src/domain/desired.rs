@@ -89,6 +89,8 @@ pub struct Desired {
     pub admin: Option<DesiredAdmin>,
     /// What could not be had, in words for the person's `lastError`.
     pub notes: Vec<String>,
+    /// What is asked for and cannot be, in the same words: somebody has to correct it.
+    pub faults: Vec<String>,
     /// What a group does not give because another one was first.
     pub barred: BTreeSet<Barred>,
 }
@@ -144,7 +146,7 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
     let active = person::is_active(user) && !standing.deleted;
     let docs = &terms.directory.rights_docs;
     let grants = grant::by_groups(standing.memberships, policy, terms.mappings, docs, standing.pins);
-    let mut notes = Vec::new();
+    let (mut notes, mut faults) = (Vec::new(), Vec::new());
 
     let persona = mapping::ringcx_text(user, "persona").and_then(Persona::parse);
     let wants_agent = match persona {
@@ -157,11 +159,11 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
                 || matches!(policy.persona_by_default(), Persona::Agent | Persona::Both)
         }
     };
-    let agent = wants_agent.then(|| desired_agent(standing, terms, &grants, &mut notes));
+    let agent = wants_agent.then(|| desired_agent(standing, terms, &grants, (&mut notes, &mut faults)));
     let barred = if active && policy.manage_admins { grants.barred.clone() } else { BTreeSet::new() };
     notes.extend(barred.iter().map(Barred::sentence));
-    let admin = desired_admin(user, active, persona, terms, grants, &mut notes);
-    Desired { active, deleted: standing.deleted, purge: false, agent, admin, notes, barred }
+    let admin = desired_admin(user, active, persona, terms, grants, &mut faults);
+    Desired { active, deleted: standing.deleted, purge: false, agent, admin, notes, faults, barred }
 }
 
 /// Whether the names that the client wrote mean something in RingCX; asked before a write is accepted.
@@ -222,7 +224,7 @@ fn desired_agent(
     standing: &Standing<'_>,
     terms: &Terms<'_>,
     grants: &GroupGrants,
-    notes: &mut Vec<String>,
+    (notes, faults): (&mut Vec<String>, &mut Vec<String>),
 ) -> DesiredAgent {
     let user = standing.user;
     let user_name = user.text("userName").unwrap_or_default();
@@ -234,7 +236,7 @@ fn desired_agent(
         fields.insert("agentType".to_owned(), json!(kind));
     }
     DesiredAgent {
-        group: effective_group(standing, terms, grants, notes),
+        group: effective_group(standing, terms, grants, faults),
         login: person::login_name(&terms.policy.username_template, user_name, terms.account_id),
         fields,
         kept,
@@ -253,7 +255,7 @@ fn effective_group(
     standing: &Standing<'_>,
     terms: &Terms<'_>,
     grants: &GroupGrants,
-    notes: &mut Vec<String>,
+    faults: &mut Vec<String>,
 ) -> Option<AgentGroupId> {
     let by_attribute = named_group(standing.user).map(|it| GroupWish::Attribute(it.to_owned()));
     let default = terms.policy.default_agent_group.clone().map(GroupWish::Default);
@@ -266,7 +268,7 @@ fn effective_group(
             GroupWish::Attribute(name) | GroupWish::Mapping(name) | GroupWish::Default(name) => {
                 match group_named(&name, known) {
                     Ok(id) => return Some(id),
-                    Err(why) => notes.push(why),
+                    Err(why) => faults.push(why),
                 }
             }
             GroupWish::Home(id) if known.iter().any(|group| group.id == id) => return Some(id),
@@ -276,7 +278,7 @@ fn effective_group(
                     return Some(id);
                 }
                 // The next wish would put the person somewhere that nobody chose.
-                notes.push(format!(
+                faults.push(format!(
                     "agent group {id}, to which a group of this person is tied, is not in RingCX any more; nobody is moved until it is."
                 ));
                 return None;
@@ -292,12 +294,12 @@ fn desired_admin(
     persona: Option<Persona>,
     terms: &Terms<'_>,
     grants: GroupGrants,
-    notes: &mut Vec<String>,
+    faults: &mut Vec<String>,
 ) -> Option<DesiredAdmin> {
     let asked = grant::asked_roles(user, terms.policy, terms.mappings);
     let asked_docs = grant::asked_rights_docs(user, terms.policy, terms.mappings);
     if active && terms.policy.manage_admins {
-        notes.extend(asked.fault.into_iter().chain(asked_docs.fault).map(|why| why.detail));
+        faults.extend(asked.fault.into_iter().chain(asked_docs.fault).map(|why| why.detail));
     }
     let (mut roles, mut rights_docs) = (asked.given, asked_docs.given);
     roles.extend(grants.roles);

@@ -191,14 +191,22 @@ pub(super) fn change(
     if switched_on {
         breaker::regained(tx, &tenant.id, loaded)?;
     }
-    let effect = digests.agent != loaded.link.agent_applied
-        || digests.admin != loaded.link.admin_applied
+    let was = wish_of(tenant, known, base, &loaded.link, (&loaded.memberships, &loaded.pins));
+    let agreed = digests.agent == loaded.link.agent_applied && digests.admin == loaded.link.admin_applied;
+    let changes = digest::of(&was, &loaded.link, &tenant.policy) != digests;
+    let waits = !loaded.waiting.is_empty()
         || !loaded.unfinished.is_empty()
         // Planned in a dry run: what is planned changes with the wish, also back to nothing.
         || loaded.person.state == Provisioning::Pending
         || (switched_on && loaded.person.suspended);
-    if !effect && loaded.waiting.is_empty() {
-        return confirm_now(tx, tenant, loaded, user, &wish, now);
+    if !waits && agreed {
+        return confirm_now(tx, tenant, loaded, user, (&was, &wish), now);
+    }
+    if !waits && !changes && wish.active && loaded.person.state == Provisioning::Error {
+        // What is wrong with the person is not this write's fault; it is tried again, and nobody waits for it. Of a leaver the
+        // client is told each time.
+        jobs::enqueue_for(tx, &tenant.id, id, Lane::Update, (now, now), by)?;
+        return confirm_now(tx, tenant, loaded, user, (&was, &wish), now);
     }
     let (kind, change) = written(change);
     let new = NewRevision { kind, change: &change, body: &user.to_json(), by, now };
@@ -222,12 +230,17 @@ fn confirm_now(
     tenant: &Tenant,
     loaded: &Loaded,
     user: &Resource,
-    wish: &Desired,
+    (was, wish): (&Desired, &Desired),
     now: jiff::Timestamp,
 ) -> Result<Accepted, Error> {
     let id = &loaded.person.id;
-    let state = report::state_of(wish, &loaded.link, loaded.person.suspended);
-    let (state, note) = report::or_blocked(loaded.loss.as_ref(), state, None);
+    let state_of = |wish| report::state_of(wish, &loaded.link, loaded.person.suspended);
+    let (state, note) = if state_of(was) == state_of(wish) {
+        (loaded.person.state, loaded.person.last_error.clone())
+    } else {
+        (state_of(wish), report::words(wish))
+    };
+    let (state, note) = report::or_blocked(loaded.loss.as_ref(), state, note);
     let answer = stored_user(id, user, &loaded.link, state, note.as_deref());
     people::confirm(
         tx,

@@ -92,7 +92,7 @@ impl Reconciler {
             person: id,
             active: desired.active,
             administrator: None,
-            notes: desired.notes.clone(),
+            notes: desired.faults.iter().chain(&desired.notes).cloned().collect(),
             differences: Vec::new(),
         };
         let wanted = desired.active && desired.admin.is_some();

@@ -241,7 +241,14 @@ impl Case<'_> {
         self.save_link().await?;
         let entry = self.begin("addRole", &json!({"userId": id, "role": role})).await?;
         let answer = self.calls.add_role(id, role).await;
-        self.end_as(Doing::Granting, entry, answer, &format!("the role {role}")).await
+        let given = self.end_as(Doing::Granting, entry, answer, &format!("the role {role}")).await;
+        if matches!(given, Err(Trouble::Refused(_))) {
+            if let Some(link) = &mut self.link.admin {
+                link.granted_roles.remove(role);
+            }
+            self.save_link().await?;
+        }
+        given
     }
 
     /// Takes one role that the bridge gave.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::case::Case;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
@@ -23,7 +25,7 @@ struct Power {
 
 impl Case<'_> {
     /// Carries the steps out. What takes access away is tried whole, whatever becomes of its parts; nothing is added before it
-    /// is done.
+    /// is done. What was asked for before, and RingCX refuses, holds up neither the rest nor the write that comes now.
     pub(super) async fn apply(&mut self, steps: &[Step], desired: &Desired) -> Result<(), Trouble> {
         let mut power = Power::default();
         let mut first = None;
@@ -40,6 +42,10 @@ impl Case<'_> {
                     return Err(first.unwrap_or(trouble));
                 }
                 Err(trouble) if step.takes() => first = first.or(Some(trouble)),
+                Err(Trouble::Refused(why)) if self.before.wished(step) => {
+                    self.note_decision("unmet", &json!({"status": why.status, "detail": why.detail})).await?;
+                    self.unmet.push(why);
+                }
                 Err(trouble) => return Err(trouble),
             }
         }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::record::differences;
+use super::steps::Before;
 use super::tenant::{Known, Tenant};
 use super::trouble::{Doing, Trouble};
 use crate::clock::{Clock, Ids};
@@ -42,6 +43,10 @@ pub(super) struct Case<'a> {
     pub(super) looks: Looks,
     /// How old it may be when a change that rests on it is sent.
     pub(super) fresh: Duration,
+    /// What was wished before the write that is carried out.
+    pub(super) before: Before,
+    /// What RingCX refused of that.
+    pub(super) unmet: Vec<scim::Error>,
     /// What is to be said about the person although the work went well.
     pub(super) notes: Vec<String>,
     /// The way to RingCX, in the lane of this work.

@@ -41,8 +41,8 @@ impl Reconciler {
     ) -> Result<(), store::Error> {
         let suspended = done.settled.as_ref().map_or(loaded.person.suspended, |it| it.suspended);
         let dry = tenant.policy.mode == Mode::DryRun;
-        let Settled { kept, notes: said, planned, .. } = done.settled.take().unwrap_or_default();
-        let (stands, notes) = shown(&done, suspended, !planned.is_empty(), kept.as_ref(), said);
+        let Settled { kept, unmet, notes: said, planned, .. } = done.settled.take().unwrap_or_default();
+        let (stands, notes) = shown(&done, suspended, !planned.is_empty(), (kept.as_ref(), &unmet), said);
         let (state, note) = or_blocked(loaded.loss.as_ref(), stands, notes.clone());
         let as_before =
             loaded.person.state == state && loaded.person.last_error == note && loaded.link == done.link;
@@ -196,18 +196,26 @@ fn shown(
     done: &Done,
     suspended: bool,
     planned: bool,
-    kept: Option<&scim::Error>,
+    (kept, unmet): (Option<&scim::Error>, &[scim::Error]),
     said: Vec<String>,
 ) -> (Provisioning, Option<String>) {
     let state = match (kept, planned) {
         (Some(_), _) => Provisioning::Error,
         (None, true) => Provisioning::Pending,
+        (None, false) if !unmet.is_empty() => Provisioning::Error,
         (None, false) => state_of(&done.desired, &done.link, suspended),
     };
-    let words = planned.then(|| PLANNED.to_owned()).into_iter();
-    let words = words.chain(kept.map(|why| why.detail.clone())).chain(done.desired.notes.iter().cloned());
-    let words: Vec<String> = words.chain(said).collect();
-    (state, (!words.is_empty()).then(|| words.join(" ")))
+    let first = planned.then(|| PLANNED.to_owned()).into_iter();
+    let first = first.chain(kept.map(|why| why.detail.clone()));
+    let first = first.chain(unmet.iter().map(|why| why.detail.clone())).chain(words(&done.desired));
+    let all: Vec<String> = first.chain(said).collect();
+    (state, (!all.is_empty()).then(|| all.join(" ")))
+}
+
+/// What is to be said of a wish itself.
+pub(super) fn words(desired: &Desired) -> Option<String> {
+    let all: Vec<&str> = desired.faults.iter().chain(&desired.notes).map(String::as_str).collect();
+    (!all.is_empty()).then(|| all.join(" "))
 }
 
 /// Tells the operator which group would give something privileged that another one was first to give.
@@ -240,6 +248,8 @@ pub(super) fn state_of(desired: &Desired, link: &Link, suspended: bool) -> Provi
     match (desired.active, suspended, has_what_it_wants) {
         (false, ..) => Provisioning::Disabled,
         (true, true, _) => Provisioning::Suspended,
+        // There is an agent or an administrator, and not as somebody has asked.
+        (true, false, true) if !desired.faults.is_empty() => Provisioning::Error,
         (true, false, true) => Provisioning::Active,
         (true, false, false) => Provisioning::Held,
     }

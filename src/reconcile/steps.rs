@@ -1,9 +1,11 @@
 //! Observe, plan, apply: one person brought to what they ought to be, with the fewest calls.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::case::Case;
-use super::digest;
+use super::digest::{self, Digests};
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
 use crate::domain::link::Left;
@@ -11,6 +13,7 @@ use crate::domain::plan::{self, Circumstances, Plan, Scope, Step};
 use crate::domain::policy::Mode;
 use crate::scim;
 use crate::store::planned;
+use crate::upstream::model::{RightsDocId, RoleType};
 
 /// What came of bringing a person in line.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub(super) struct Settled {
     pub(super) planned: Vec<planned::Step>,
     /// What a guard kept of a leaver: everything else is done, and this is the answer.
     pub(super) kept: Option<scim::Error>,
+    /// What RingCX refused of what had been asked for before: no fault of the write that is carried out.
+    pub(super) unmet: Vec<scim::Error>,
     /// What else is to be said about the person.
     pub(super) notes: Vec<String>,
 }
@@ -35,6 +40,50 @@ pub(super) struct Errand {
     pub(super) switch_on: bool,
     /// Whether this is the first work on a new person, who may have been tied to accounts that RingCX had.
     pub(super) adopting: bool,
+}
+
+/// What was wished of a person before a write: RingCX's refusal of that is not the write's fault.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Whether the write leaves the agent as it was wished.
+    pub(super) agent: bool,
+    /// Whether it leaves the administrator as it was wished.
+    pub(super) admin: bool,
+    /// The roles that were wished.
+    pub(super) roles: BTreeSet<RoleType>,
+    /// The rights documents that were wished.
+    pub(super) rights_docs: BTreeSet<RightsDocId>,
+}
+
+impl Before {
+    /// What was wished, with the fingerprints of that and of what is wished now.
+    pub(super) fn of(was: &Desired, before: &Digests, now: &Digests) -> Self {
+        Self {
+            agent: before.agent == now.agent,
+            admin: before.admin == now.admin,
+            roles: was.admin.iter().flat_map(|it| it.roles.iter().cloned()).collect(),
+            rights_docs: was.admin.iter().flat_map(|it| it.rights_docs.iter().copied()).collect(),
+        }
+    }
+
+    /// Whether this step would be taken without the write as well.
+    pub(super) fn wished(&self, step: &Step) -> bool {
+        match step {
+            Step::CreateAgent(_) | Step::UpdateAgent(_) => self.agent,
+            Step::CreateAdmin(_) | Step::UpdateAdmin(..) | Step::EnableAdmin(_) => self.admin,
+            // The mail is owed since the administrator was made.
+            Step::SendResetMail(_) => true,
+            Step::GrantRole(_, role) => self.roles.contains(role),
+            Step::GrantRightsDoc(_, doc) => self.rights_docs.contains(doc),
+            Step::DisableAdmin(_)
+            | Step::RevokeRole(..)
+            | Step::RevokeRightsDoc(..)
+            | Step::DeleteAdmin(_)
+            | Step::DisableAgent(_)
+            | Step::ClearDirectLine(_)
+            | Step::DeleteAgent(_) => false,
+        }
+    }
 }
 
 impl Case<'_> {
@@ -70,6 +119,9 @@ impl Case<'_> {
             return;
         }
         self.link.left = self.left(had, desired, settled.is_some());
+        if settled.is_some_and(|it| !it.unmet.is_empty()) {
+            return;
+        }
         self.link.confirm(desired);
         if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
             && let Some(extension) = seen.agent.rc_user_id()
@@ -159,9 +211,10 @@ impl Case<'_> {
                 }
                 Some(id) => return Err(Trouble::Refused(self.floor_holds(id).await?)),
             }
-            if !again {
+            if !again || self.link.admin.is_none() {
                 break;
             }
+            scope.agent = false;
         }
         self.conclude(desired, scope, &mut settled).await?;
         Ok(settled)
@@ -215,6 +268,7 @@ impl Case<'_> {
         {
             kept.detail.push_str(" The person's agent is switched off.");
         }
+        settled.unmet.append(&mut self.unmet);
         settled.notes.append(&mut self.notes);
         Ok(())
     }

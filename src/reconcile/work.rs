@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Reconciler;
 use super::case::{Case, Looks};
-use super::steps::Errand;
+use super::steps::{Before, Errand};
 use super::tenant::{Known, Tenant};
 use super::trouble::{PAUSE, Trouble};
 use super::{alert, breaker, digest, report};
@@ -221,17 +221,20 @@ impl Reconciler {
             seen: Observed::default(),
             looks: Looks::default(),
             fresh: round.fresh,
+            before: Before::default(),
+            unmet: Vec::new(),
             notes: Vec::new(),
             calls: self.calls_for(tenant, job, lane),
         };
         let looked = case.recover(&loaded.unfinished).await?;
         let digests = digest::of(&desired, &case.link, &tenant.policy);
-        let switched_on = switched_on(&before, loaded.person.suspended, &taken)?;
-        let scope = Scope {
-            agent: looked || switched_on || digests.agent != case.link.agent_applied,
-            admin: looked || switched_on || digests.admin != case.link.admin_applied,
-        };
         let first = taken.first().is_some_and(|it| it.kind == Kind::Create);
+        if !first {
+            let stood = wish(tenant, known, &before, loaded, loaded.person.deleted.is_some());
+            case.before = Before::of(&stood, &digest::of(&stood, &case.link, &tenant.policy), &digests);
+        }
+        let switched_on = switched_on(&before, loaded.person.suspended, &taken)?;
+        let scope = scope_of(looked || switched_on, &digests, &case.link);
         let switch_on = switched_on || tenant.policy.drift_policy == DriftPolicy::IdpWins;
         let settled = case.agree(&desired, &Errand { scope, switch_on, adopting: first }).await?;
         let done = report::Done {
@@ -331,6 +334,14 @@ fn switched_on(before: &Resource, suspended: bool, taken: &[&Revision]) -> Resul
         was = is;
     }
     Ok(false)
+}
+
+/// The personas that RingCX is asked about: all, or those whose wish is not what was confirmed last.
+fn scope_of(all: bool, digests: &digest::Digests, link: &Link) -> Scope {
+    Scope {
+        agent: all || digests.agent != link.agent_applied,
+        admin: all || digests.admin != link.admin_applied,
+    }
 }
 
 /// How long somebody may have been there to count as a test of the identity provider's.

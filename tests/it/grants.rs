@@ -4,7 +4,7 @@ use ringcx_simulator::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::admins::{PROFILES, member_of, roles, start};
-use crate::support::TestBridge;
+use crate::support::{Setup, TestBridge};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 
@@ -47,6 +47,70 @@ async fn role_unknown_400() {
         );
         assert_eq!(bridge.ringcx.admin_named("ann@example.com"), None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ringcx_refuses_of_a_group_holds_up_no_other_grant_and_no_write() {
+    for profile in PROFILES {
+        let groups = json!([{"match": "Readers", "roles": ["NOPE", "REPORT_ADMINISTRATIVE_USER"], "rights_docs": [4711]}]);
+        let policy = json!({"default_agent_group": "Default", "password_on_put": "omit"});
+        let bridge = TestBridge::start(Setup { profile, groups, policy, ..Setup::default() }).await;
+        let (id, agent) = bridge.create(json!({"userName": "ann@example.com"})).await;
+        member_of(&bridge, "Readers", &id).await;
+        assert_eq!(roles(&bridge, "ann@example.com"), ["REPORT_ADMINISTRATIVE_USER", "USER"], "{profile:?}");
+        assert_eq!(bridge.ringcx.assignments(4711), [named(&bridge, "ann@example.com")]);
+        let in_error = |user: &Value| {
+            let why = user[RINGCX]["lastError"].as_str().unwrap_or_default().to_owned();
+            assert_eq!(user[RINGCX]["provisioningState"], "error", "{profile:?}: {user}");
+            assert!(why.contains("NOPE"), "{why}");
+        };
+        let url = format!("/Users/{id}");
+        in_error(&bridge.send("GET", &url, None).await.body);
+        bridge.ringcx.clear_calls();
+        let answer = bridge.send("PATCH", &url, Some(&patch("replace", "nickName", &json!("Annie")))).await;
+        assert_eq!((answer.status, &answer.body["nickName"]), (200, &json!("Annie")), "{}", answer.text);
+        assert_eq!(bridge.ringcx.calls().len(), 0, "RingCX has nothing to do with it");
+        in_error(&answer.body);
+        bridge.run_jobs().await;
+        let given = patch("replace", "name.givenName", &json!("Ann"));
+        let answer = bridge.send("PATCH", &url, Some(&given)).await;
+        assert_eq!(
+            (answer.status, &answer.body["name"]["givenName"]),
+            (200, &json!("Ann")),
+            "{}",
+            answer.text
+        );
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["firstName"], "Ann");
+        in_error(&answer.body);
+        // The write itself is to blame for what it asks for itself.
+        let asks = json!({"userName": "bob@example.com", "roles": [{"value": "NOPE"}]});
+        assert_eq!(bridge.send("POST", "/Users", Some(&asks)).await.status, 400);
+        let gone =
+            bridge.send("GET", "/Groups", None).await.body["Resources"][0]["id"].as_str().unwrap().to_owned();
+        bridge.send("DELETE", &format!("/Groups/{gone}"), None).await;
+        bridge.run_jobs().await;
+        let user = bridge.send("GET", &url, None).await.body;
+        assert_eq!(
+            (&user[RINGCX]["provisioningState"], &user[RINGCX]["lastError"]),
+            (&json!("active"), &Value::Null)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_leads_nowhere_shows_on_its_members() {
+    let groups = json!([{"match": "Lost", "agent_group": "No Such Group"}]);
+    let bridge = TestBridge::start(Setup { groups, ..Setup::default() }).await;
+    let (id, agent) = bridge.create(json!({"userName": "jo@example.com"})).await;
+    let group = member_of(&bridge, "Lost", &id).await;
+    let url = format!("/Users/{id}");
+    let user = bridge.send("GET", &url, None).await.body;
+    assert_eq!(user[RINGCX]["provisioningState"], "error", "{user}");
+    assert!(user[RINGCX]["lastError"].as_str().unwrap().contains("No Such Group"));
+    assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], true, "and they work on where they are");
+    bridge.send("DELETE", &format!("/Groups/{group}"), None).await;
+    bridge.run_jobs().await;
+    assert_eq!(bridge.send("GET", &url, None).await.body[RINGCX]["provisioningState"], "active");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
