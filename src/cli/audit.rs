@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Failure, load, say};
 use crate::store::audit::chain::{self, Verdict};
 use crate::store::audit::story::{self, Stored, Wanted};
-use crate::store::{Store, jobs};
+use crate::store::{self, Store, jobs, revisions};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -108,6 +108,12 @@ async fn export(options: Export) -> Result<(), Failure> {
 }
 
 async fn verify(options: Verify) -> Result<(), Failure> {
+    if let Some(head) = &options.expect
+        && (head.len() != 64 || !head.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        let why = "is no head of a chain; give the 64 hexadecimal digits that an earlier `audit verify` has printed";
+        return Err(Failure::Input(anyhow!("--expect {head} {why}")));
+    }
     let store = open(options.config).await?;
     let verdict =
         chain::verify(&store, options.expect.as_deref()).await.context("the records were not read")?;
@@ -148,7 +154,7 @@ async fn trace(options: Trace) -> Result<(), Failure> {
     let store = open(options.config).await?;
     let records =
         story::of_request(&store, options.request_id.trim()).await.context("the records were not read")?;
-    let waiting = under_way(&store, &records).await?;
+    let waiting = under_way(&store, options.request_id.trim(), &records).await?;
     store.close().await;
     if records.is_empty() {
         return Err(Failure::Input(anyhow!(
@@ -164,8 +170,8 @@ async fn trace(options: Trace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The people of a story for whom something is still to be done, and why it was put off.
-async fn under_way(store: &Store, records: &[Stored]) -> Result<Vec<Value>, Failure> {
+/// The people of a story for whom something is still to be done for this request, and why it was put off.
+async fn under_way(store: &Store, request: &str, records: &[Stored]) -> Result<Vec<Value>, Failure> {
     let mut asked = std::collections::BTreeSet::new();
     let mut found = Vec::new();
     for stored in records {
@@ -175,10 +181,16 @@ async fn under_way(store: &Store, records: &[Stored]) -> Result<Vec<Value>, Fail
         if !asked.insert(person.clone()) {
             continue;
         }
-        let of = person.clone();
-        let job =
-            store.read(move |tx| jobs::get(tx, &tenant, &of)).await.context("the jobs were not read")?;
-        if let Some(job) = job {
+        let (of, ids) = (person.clone(), [request.to_owned(), stored.record.request_id.clone()]);
+        let job: Result<_, store::Error> = store
+            .read(move |tx| {
+                let Some(job) = jobs::get(tx, &tenant, &of)? else { return Ok(None) };
+                let waiting = revisions::waiting(tx, &tenant, &of)?;
+                let mut actors = job.causes.iter().chain(waiting.iter().map(|it| &it.by));
+                Ok(actors.any(|by| ids.contains(&by.request_id)).then_some(job))
+            })
+            .await;
+        if let Some(job) = job.context("the jobs were not read")? {
             found.push(json!({
                 "person": person, "due": job.due, "why": job.last_error, "parked": job.parked.is_some(),
             }));

@@ -24,6 +24,8 @@ use crate::upstream::{Budget, ExtensionSource, RingCx, Transport, Webhook};
 pub struct Bridge {
     /// The URL under which clients see it, without a slash at the end.
     pub url: String,
+    /// The same with the address that was bound.
+    pub bound: String,
     /// Its store.
     pub store: Store,
     reconciler: Reconciler,
@@ -40,13 +42,15 @@ impl Bridge {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         server::install_metrics();
         let (clock, ids) = (Clock::system(), Ids::system());
+        server::check_certificate(&config.server).await.map_err(|why| anyhow!(why))?;
         let store = Store::open(&config.store).await.context("the store did not open")?;
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen)
             .with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
         let bound = listener.local_addr().context("the address that was bound is not known")?;
         let scheme = if config.server.tls_cert.is_some() { "https" } else { "http" };
-        let url = config.server.public_url.clone().unwrap_or_else(|| format!("{scheme}://{bound}"));
+        let bound = format!("{scheme}://{bound}");
+        let url = config.server.public_url.clone().unwrap_or_else(|| bound.clone());
         let url = url.trim_end_matches('/').to_owned();
 
         let times = times(&config);
@@ -69,7 +73,7 @@ impl Bridge {
         let shutdown = CancellationToken::new();
         let working = tokio::spawn(reconciler.clone().run(shutdown.clone()));
         let serving = tokio::spawn(server::run(app, listener, shutdown.clone()));
-        Ok(Self { url, store, reconciler, shutdown, serving, working })
+        Ok(Self { url, bound, store, reconciler, shutdown, serving, working })
     }
 
     /// Whether every tenant has met RingCX.

@@ -16,6 +16,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
     }
     let stop = until_stopped();
     let bridge = Bridge::start(config).await.map_err(Failure::Input)?;
-    say(&format!("listening on {}", bridge.url));
+    say(&format!("listening on {}", bridge.bound));
+    tracing::info!(public_url = bridge.url, "ready for clients");
     Ok(bridge.until(stop).await?)
 }

@@ -27,10 +27,11 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let knobs = knobs(&options.profile, &options.set)?;
+    let seed = Seed::demo();
     let started = Simulator::start(ringcx_simulator::Options {
         listen: options.listen,
         knobs,
-        seed: Seed::demo(),
+        seed: seed.clone(),
         state_file: options.state,
     })
     .await;
@@ -38,6 +39,11 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let simulator = started.with_context(|| format!("cannot listen on {listen}; choose another --listen"));
     let simulator = simulator.map_err(Failure::Input)?;
     say(&format!("listening on {}", simulator.url()));
+    say(&format!("  account_id     {}", seed.account_id));
+    say(&format!("  client_id      {}", seed.client.0));
+    say(&format!("  client_secret  {}", seed.client.1));
+    say(&format!("  jwt            {}", seed.jwt));
+    say(&format!("  api_token      {}", seed.api_token));
     until_stopped().cancelled().await;
     simulator.stop().await;
     Ok(())

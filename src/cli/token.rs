@@ -149,8 +149,19 @@ pub(super) async fn mint(store: &Store, tenant: &TenantId, wanted: Wanted<'_>) -
     )))
 }
 
+/// How long a token lives: not for no time at all.
+fn lifetime(text: &str) -> Result<Span, Failure> {
+    let span: Span = text.parse().context("--expires").map_err(Failure::Input)?;
+    if span == Span::secs(0) {
+        return Err(Failure::Input(anyhow!(
+            "--expires {text} ends before it begins; write 365d, for example"
+        )));
+    }
+    Ok(span)
+}
+
 async fn make(create: Create) -> Result<(), Failure> {
-    let expires: Span = create.expires.parse().context("--expires").map_err(Failure::Input)?;
+    let expires = lifetime(&create.expires)?;
     if create.name.trim().is_empty() {
         return Err(Failure::Input(anyhow!("--name is empty; say what the token is for")));
     }
@@ -182,7 +193,7 @@ async fn make(create: Create) -> Result<(), Failure> {
 
 /// The same client gets a second secret; the first one goes on until the overlap is over.
 async fn replace(rotate: Rotate) -> Result<(), Failure> {
-    let expires: Span = rotate.expires.parse().context("--expires").map_err(Failure::Input)?;
+    let expires = lifetime(&rotate.expires)?;
     let overlap: Span = rotate.overlap.parse().context("--overlap").map_err(Failure::Input)?;
     let (store, tenant) = open(&rotate.of).await?;
     let (secret, hash) = token::mint().context("the system gave no randomness")?;

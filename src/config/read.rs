@@ -32,7 +32,12 @@ pub(super) fn settings<T: DeserializeOwned>(root: &mut Node) -> (Option<T>, Vec<
         let complaint = repair(root, &path, fault.what);
         match complaint {
             Repaired::Silently => {}
-            Repaired::Not => return (None, complaints),
+            Repaired::Not(complaint) => {
+                if named.insert(complaint.path().to_vec()) {
+                    complaints.push(complaint);
+                }
+                return (None, complaints);
+            }
             Repaired::Because(complaint) => {
                 if named.insert(complaint.path().to_vec()) {
                     complaints.push(complaint);
@@ -60,7 +65,8 @@ pub(super) fn keys_of<T: DeserializeOwned>() -> &'static [&'static str] {
 enum Repaired {
     Because(Complaint),
     Silently,
-    Not,
+    /// Reading cannot get past it.
+    Not(Complaint),
 }
 
 /// Changes the tree so that reading gets past a fault. Each change removes an entry, or fills a hole for good, so it ends.
@@ -71,7 +77,7 @@ fn repair(root: &mut Node, path: &[String], what: What) -> Repaired {
             let complaint = Complaint::new(root.origin_of(&full), &full, unknown(&key, known));
             match root.find_mut(path).and_then(Node::entries_mut).and_then(|entries| entries.remove(&key)) {
                 Some(_) => Repaired::Because(complaint),
-                None => Repaired::Not,
+                None => Repaired::Not(complaint),
             }
         }
         What::Missing(key) => match root.find_mut(path).and_then(Node::entries_mut) {
@@ -80,21 +86,25 @@ fn repair(root: &mut Node, path: &[String], what: What) -> Repaired {
                 entries.insert(key.to_owned(), hole);
                 Repaired::Silently
             }
-            None => Repaired::Not,
+            None => {
+                let full = [path, &[key.to_owned()]].concat();
+                Repaired::Not(Complaint::new(root.origin_of(path), &full, missing(&full)))
+            }
         },
         What::Hole => {
             let complaint = Complaint::new(root.origin_of(path), path, missing(path));
-            let Some(node) = root.find_mut(path) else { return Repaired::Not };
+            let Some(node) = root.find_mut(path) else { return Repaired::Not(complaint) };
             node.value = Value::Blank;
             Repaired::Because(complaint)
         }
         What::Wrong(message) => {
             let complaint = Complaint::new(root.origin_of(path), path, message);
-            let Some((last, parents)) = path.split_last() else { return Repaired::Not };
-            let Some(parent) = root.find_mut(parents) else { return Repaired::Not };
+            let Some((last, parents)) = path.split_last() else { return Repaired::Not(complaint) };
+            let Some(parent) = root.find_mut(parents) else { return Repaired::Not(complaint) };
+            parent.unfold();
             match &mut parent.value {
                 Value::Table(entries) => match entries.remove(last) {
-                    Some(Node { value: Value::Blank, .. }) | None => Repaired::Not,
+                    Some(Node { value: Value::Blank, .. }) | None => Repaired::Not(complaint),
                     Some(_) => Repaired::Because(complaint),
                 },
                 // An item is taken out of its list; the numbers of later complaints shift, their lines do not.
@@ -103,17 +113,26 @@ fn repair(root: &mut Node, path: &[String], what: What) -> Repaired {
                         items.remove(index);
                         Repaired::Because(complaint)
                     }
-                    _ => Repaired::Not,
+                    _ => Repaired::Not(complaint),
                 },
-                _ => Repaired::Not,
+                _ => Repaired::Not(complaint),
             }
         }
     }
 }
 
 fn missing(path: &[String]) -> String {
-    let section = path.split_last().map(|(_, parents)| parents.join(".")).unwrap_or_default();
-    format!("is missing; set it in the file under [{section}] or as {}", tree::variable_of(path))
+    let parents = path.split_last().map(|(_, parents)| parents).unwrap_or_default();
+    // An entry of a list of tables has a section that repeats, and no variable of its own.
+    match parents.split_last() {
+        Some((number, list)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("is missing; set it in each [[{}]]", list.join("."))
+        }
+        _ => {
+            let section = parents.join(".");
+            format!("is missing; set it in the file under [{section}] or as {}", tree::variable_of(path))
+        }
+    }
 }
 
 pub(super) fn unknown(key: &str, known: &[&str]) -> String {
@@ -192,7 +211,13 @@ impl de::Error for Fault {
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(unexpected, expected)
+        match unexpected {
+            Unexpected::Signed(number) if number < 0 => {
+                Self::wrong(format!("is {number}, but a whole number from 0 up is due"))
+            }
+            Unexpected::Signed(number) => Self::wrong(format!("is {number}, which is too large")),
+            other => Self::invalid_type(other, expected),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
 #[expect(clippy::too_many_lines, reason = "a table, or one story, reads best in one piece")]
 #[test]
 fn each_mistake_is_named_with_file_line_and_key() {
-    let mistakes: [(&str, &[&str]); 15] = [
+    let mistakes: [(&str, &[&str]); 17] = [
         ("[server]\nlistne = \"x\"", &["bridge.toml:8: server.listne: unknown key; did you mean listen?"]),
         (
             "[tenant.default.policy]\non_deelte = \"x\"\nallow_roles = []",
@@ -96,6 +96,16 @@ fn each_mistake_is_named_with_file_line_and_key() {
                credential; set it to false in one of the two",
             ],
         ),
+        (
+            "[[tenant.default.group]]\nagent_group = \"x\"",
+            &[
+                "bridge.toml:7: tenant.default.group.0.match: is missing; set it in each [[tenant.default.group]]",
+            ],
+        ),
+        (
+            "[tenant.default.policy]\nmax_agents = -1",
+            &["bridge.toml:8: tenant.default.policy.max_agents: is -1, but a whole number from 0 up is due"],
+        ),
         ("x = = 1", &["bridge.toml:7: not TOML: extra `=`, expected nothing"]),
         (
             "[server]\nmax_results = 99999999999999999999",
@@ -105,6 +115,20 @@ fn each_mistake_is_named_with_file_line_and_key() {
     for (text, expected) in mistakes {
         let found = load(&format!("{GOOD}{text}\n"), &[]).unwrap_err();
         assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_bad_item_in_a_variable_that_spells_a_list_is_named() {
+    for (variable, key) in [
+        ("BRIDGE__SERVER__TRUSTED_PROXIES", "server.trusted_proxies.0"),
+        (
+            "BRIDGE__TENANT__DEFAULT__POLICY__ALLOWED_RIGHTS_DOCS",
+            "tenant.default.policy.allowed_rights_docs.0",
+        ),
+    ] {
+        let found = load(GOOD, &[(variable, r#"["x"]"#)]).unwrap_err();
+        assert!(found.len() == 1 && found[0].starts_with(&format!("{variable}: {key}: ")), "{found:?}");
     }
 }
 

@@ -110,7 +110,7 @@ impl Node {
     }
 
     /// Turns a variable that spells a list or table into that list or table.
-    fn unfold(&mut self) {
+    pub(super) fn unfold(&mut self) {
         if let Value::Raw(text) = &self.value
             && let Ok(node) = parse_value(text, &self.origin)
             && matches!(node.value, Value::Table(_) | Value::List(_))

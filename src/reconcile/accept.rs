@@ -235,7 +235,8 @@ fn confirm_now(
 ) -> Result<Accepted, Error> {
     let id = &loaded.person.id;
     let state_of = |wish| report::state_of(wish, &loaded.link, loaded.person.suspended);
-    let (state, note) = if state_of(was) == state_of(wish) {
+    let stays = loaded.person.state != Provisioning::Blocked && state_of(was) == state_of(wish);
+    let (state, note) = if stays {
         (loaded.person.state, loaded.person.last_error.clone())
     } else {
         (state_of(wish), report::words(wish))

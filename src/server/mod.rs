@@ -38,7 +38,7 @@ pub use error::Error;
 pub use metrics::install as install_metrics;
 pub use openapi::document as openapi;
 pub use router::router;
-pub use serve::run;
+pub use serve::{check_certificate, run};
 pub use settings::Settings;
 
 use crate::clock::{Clock, Ids};

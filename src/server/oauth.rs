@@ -3,6 +3,7 @@
 //! A client is a bearer token of the tenant: `client_id` is its name, `client_secret` the token. A rotated token is a second secret
 //! of the same client until it ends. Instead of a secret a client may show an assertion of an issuer that the tenant names.
 
+use axum::extract::rejection::RawFormRejection;
 use axum::extract::{FromRequestParts, Path, RawForm, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
@@ -77,15 +78,19 @@ enum Shown {
     Assertion(String),
 }
 
+fn no_form() -> Refusal {
+    Refusal::request("The body is no form; send application/x-www-form-urlencoded.")
+}
+
 /// `POST /oauth/token`.
 pub(super) async fn exchange(
     Of(tenant): Of,
     State(app): State<App>,
     headers: HeaderMap,
-    RawForm(form): RawForm,
+    form: Result<RawForm, RawFormRejection>,
 ) -> Result<Response, Refusal> {
-    let form: Vec<(String, String)> = serde_urlencoded::from_bytes(&form)
-        .map_err(|_| Refusal::request("The body is no form; send application/x-www-form-urlencoded."))?;
+    let RawForm(form) = form.map_err(|_| no_form())?;
+    let form: Vec<(String, String)> = serde_urlencoded::from_bytes(&form).map_err(|_| no_form())?;
     let value = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     match value("grant_type") {
         Some("client_credentials") => {}

@@ -228,7 +228,8 @@ fn log(
     let duration_ms = took.as_millis();
     let reason = error.and_then(|error| error.log.as_deref()).unwrap_or_default();
     let status = status.as_u16();
-    if status >= 500 {
+    // "Not now" is an answer like others, unless there is something to say about it.
+    if status >= 500 && (status != 503 || !reason.is_empty()) {
         tracing::error!(
             request.id = id,
             method,

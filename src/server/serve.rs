@@ -9,10 +9,27 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, router};
+use super::{App, Settings, router};
 
 /// How often the certificate files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Looks whether the certificate and its key can be used; asked before anything listens.
+///
+/// # Errors
+/// One sentence that names the settings.
+pub async fn check_certificate(settings: &Settings) -> Result<(), String> {
+    let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(()) };
+    let usable = RustlsConfig::from_pem_file(cert, key).await;
+    usable.map(drop).map_err(|error| {
+        format!(
+            "server.tls_cert {} and server.tls_key {} cannot be used ({error}); name a certificate chain and its private key, both \
+             as PEM",
+            cert.display(),
+            key.display()
+        )
+    })
+}
 
 /// Serves until `shutdown`, then takes no more connections and lets running requests end.
 ///

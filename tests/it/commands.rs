@@ -98,7 +98,18 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     let wrong = config(folder.path(), "[tenant.default.policy]\ndefault_agent_gruop = \"x\"");
     let right = tempfile::tempdir().unwrap();
     let good = config(right.path(), "");
+    let bare = tempfile::tempdir().unwrap();
+    let no_key = config(bare.path(), "");
+    let text = std::fs::read_to_string(&no_key).unwrap();
+    let tls = "[server]\ntls_cert = \"/nowhere.pem\"\ntls_key = \"/nowhere.key\"";
+    std::fs::write(&no_key, text.replace("[server]", tls)).unwrap();
     for (arguments, says) in [
+        (vec!["serve", "--config", &no_key], vec!["server.tls_cert", "/nowhere.pem", "server.tls_key"]),
+        (vec!["audit", "verify", "--config", &good, "--expect", "abc"], vec!["abc", "64"]),
+        (
+            vec!["token", "create", "--name", "x", "--expires", "0d", "--config", &good],
+            vec!["--expires", "365d"],
+        ),
         (
             vec!["serve", "--config", &wrong],
             vec!["bridge.toml", "default_agent_gruop", "default_agent_group"],
@@ -127,7 +138,7 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
             assert!(error.contains(part), "{arguments:?}: {error}");
         }
     }
-    for folder in [folder, right] {
+    for folder in [folder, right, bare] {
         assert!(!folder.path().join("bridge.db").exists(), "nothing changed");
     }
 }

@@ -300,6 +300,15 @@ async fn entra_wif_client_assertion_exchange() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_no_form_is_an_oauth_error_too() {
+    let bridge = TestBridge::start(Setup::default()).await;
+    let headers = [("content-type", "application/json")];
+    let answer = bridge.raw("POST", "/oauth/token", &headers, Some(b"{}".to_vec())).await;
+    assert_eq!((answer.status, &answer.body["error"]), (400, &json!("invalid_request")), "{}", answer.text);
+    assert!(answer.body["error_description"].as_str().unwrap().contains("x-www-form-urlencoded"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oauth_secret_and_assertion_rejected() {
     let bridge = bridge(Vec::new()).await;
     let kind = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");

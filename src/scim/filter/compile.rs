@@ -186,10 +186,14 @@ impl Scope<'_> {
                 }
                 let at = at.ok_or_else(|| {
                     Error::invalid_filter(format!(
-                        "filter on {} is not supported, it is no attribute of a {}; use userName, externalId, displayName, emails \
-                         or another attribute that /Schemas lists.",
+                        "filter on {} is not supported, it is no attribute of {}; use {}that /Schemas lists.",
                         quoted_path(&path.to_string()),
-                        ty.name
+                        ty.name,
+                        if ty.name == "User" {
+                            "userName, externalId, displayName, emails or another attribute "
+                        } else {
+                            "one "
+                        }
                     ))
                 })?;
                 let leaf = at.leaf().ok_or_else(|| {
