@@ -99,11 +99,16 @@ impl Case<'_> {
         if let Some(agent) = &mut tied.agent {
             agent.rc_user_id = Some(extension);
         }
-        match self.bring_in_line(&tied, errand).await {
+        // The link is new, whatever else was wished before.
+        let stood = std::mem::replace(&mut self.before.agent, false);
+        let brought = self.bring_in_line(&tied, errand).await;
+        self.before.agent = stood;
+        match brought {
             // Nobody asked for this link, so its refusal is nobody's error.
             Err(Trouble::Refused(why)) => {
                 tracing::warn!(tenant = %self.tenant.id, person.id = %self.person, status = why.status, "RingCX does not tie an extension");
                 self.stop_waiting();
+                self.unmet.clear();
                 self.bring_in_line(desired, errand).await
             }
             other => other,

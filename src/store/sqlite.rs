@@ -190,7 +190,15 @@ fn create_private(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let opened = options.open(path);
-    opened.map(drop).map_err(|e| Error::Unavailable(format!("cannot open {}: {e}", path.display())))
+    opened.map(drop).map_err(|error| {
+        let folder = path.parent().unwrap_or(Path::new("/")).display();
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("the folder {folder} does not exist; create it"),
+            std::io::ErrorKind::PermissionDenied => format!("{error}; let this user write to {folder}"),
+            _ => error.to_string(),
+        };
+        Error::Unavailable(format!("cannot open {}: {why}, or name another place in store.url", path.display()))
+    })
 }
 
 fn connect(path: &Path, scratch: bool) -> Result<Connection, Error> {
