@@ -80,17 +80,15 @@ fn repair(root: &mut Node, path: &[String], what: What) -> Repaired {
                 None => Repaired::Not(complaint),
             }
         }
-        What::Missing(key) => match root.find_mut(path).and_then(Node::entries_mut) {
-            Some(entries) => {
+        What::Missing(key) => {
+            if let Some(entries) = root.find_mut(path).and_then(Node::entries_mut) {
                 let hole = Node { origin: tree::Origin::Nowhere, value: Value::Absent };
                 entries.insert(key.to_owned(), hole);
-                Repaired::Silently
+                return Repaired::Silently;
             }
-            None => {
-                let full = [path, &[key.to_owned()]].concat();
-                Repaired::Not(Complaint::new(root.origin_of(path), &full, missing(&full)))
-            }
-        },
+            let full = [path, &[key.to_owned()]].concat();
+            Repaired::Not(Complaint::new(root.origin_of(&full), &full, missing(&full)))
+        }
         What::Hole => {
             let complaint = Complaint::new(root.origin_of(path), path, missing(path));
             let Some(node) = root.find_mut(path) else { return Repaired::Not(complaint) };

@@ -193,19 +193,15 @@ pub(super) fn change(
     }
     let was = wish_of(tenant, known, base, &loaded.link, (&loaded.memberships, &loaded.pins));
     let agreed = digests.agent == loaded.link.agent_applied && digests.admin == loaded.link.admin_applied;
-    let changes = digest::of(&was, &loaded.link, &tenant.policy) != digests;
-    let waits = !loaded.waiting.is_empty()
-        || !loaded.unfinished.is_empty()
-        // Planned in a dry run: what is planned changes with the wish, also back to nothing.
-        || loaded.person.state == Provisioning::Pending
-        || (switched_on && loaded.person.suspended);
-    if !waits && agreed {
-        return confirm_now(tx, tenant, loaded, user, (&was, &wish), now);
-    }
-    if !waits && !changes && wish.active && loaded.person.state == Provisioning::Error {
-        // What is wrong with the person is not this write's fault; it is tried again, and nobody waits for it. Of a leaver the
-        // client is told each time.
-        jobs::enqueue_for(tx, &tenant.id, id, Lane::Update, (now, now), by)?;
+    // What is wrong with the person is not the fault of a write that leaves it so. Of a leaver the client is told each time.
+    let faultless = wish.active
+        && loaded.person.state == Provisioning::Error
+        && digest::of(&was, &loaded.link, &tenant.policy) == digests;
+    if (agreed || faultless) && !waits(loaded, switched_on) {
+        if !agreed {
+            // It is tried again, and nobody waits for it.
+            jobs::enqueue_for(tx, &tenant.id, id, Lane::Update, (now, now), by)?;
+        }
         return confirm_now(tx, tenant, loaded, user, (&was, &wish), now);
     }
     let (kind, change) = written(change);
@@ -222,6 +218,15 @@ pub(super) fn is_news(base: &Resource, user: &Resource) -> bool {
         said.remove("active");
     }
     said != *base
+}
+
+/// Whether a write has to wait for work on the person, whatever it changes itself.
+fn waits(loaded: &Loaded, switched_on: bool) -> bool {
+    !loaded.waiting.is_empty()
+        || !loaded.unfinished.is_empty()
+        // Planned in a dry run: what is planned changes with the wish, also back to nothing.
+        || loaded.person.state == Provisioning::Pending
+        || (switched_on && loaded.person.suspended)
 }
 
 /// Confirms a write with which RingCX has nothing to do.

@@ -197,7 +197,10 @@ fn create_private(path: &Path) -> Result<(), Error> {
             std::io::ErrorKind::PermissionDenied => format!("{error}; let this user write to {folder}"),
             _ => error.to_string(),
         };
-        Error::Unavailable(format!("cannot open {}: {why}, or name another place in store.url", path.display()))
+        Error::Unavailable(format!(
+            "cannot open {}: {why}, or name another place in store.url",
+            path.display()
+        ))
     })
 }
 
