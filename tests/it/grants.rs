@@ -54,7 +54,7 @@ async fn what_ringcx_refuses_of_a_group_holds_up_no_other_grant_and_no_write() {
     for profile in PROFILES {
         let groups = json!([{"match": "Readers", "roles": ["NOPE", "REPORT_ADMINISTRATIVE_USER"], "rights_docs": [4711]}]);
         let policy = json!({"default_agent_group": "Default", "password_on_put": "omit"});
-        let bridge = TestBridge::start(Setup { profile, groups, policy, ..Setup::default() }).await;
+        let bridge = TestBridge::start(Setup { profile, policy, groups, ..Setup::default() }).await;
         let (id, agent) = bridge.create(json!({"userName": "ann@example.com"})).await;
         member_of(&bridge, "Readers", &id).await;
         assert_eq!(roles(&bridge, "ann@example.com"), ["REPORT_ADMINISTRATIVE_USER", "USER"], "{profile:?}");
