@@ -108,7 +108,20 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         report.warn("configuration", warning);
     }
     bridge::public_url(&config, &mut report).await;
-    match beside(&config).await {
+    // The doctor neither makes a store nor changes its tables.
+    let mut as_it_is = config.clone();
+    as_it_is.store.migrate = false;
+    if let Some(path) = as_it_is.store.missing_file() {
+        report.fail(
+            "store",
+            format!(
+                "there is none at {path}; run `ringcx-scim migrate`, or correct the path in store.url, or give the bridge's user the \
+                 right to write there"
+            ),
+        );
+        return conclude(&report, options.json);
+    }
+    match beside(&as_it_is).await {
         Ok(parts) => {
             report.ok("store", "opens, and its tables are those of this program");
             bridge::writable(&parts.store, &mut report).await;
@@ -132,7 +145,11 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         }
         Err(error) => report.fail("store", bridge::not_opened(&config, &error)),
     }
-    tell(&report.lines, options.json);
+    conclude(&report, options.json)
+}
+
+fn conclude(report: &Report, as_json: bool) -> Result<(), Failure> {
+    tell(&report.lines, as_json);
     let failed = report.lines.iter().filter(|line| line.result == Mark::Fail).count();
     if failed > 0 {
         return Err(Failure::Ran(anyhow!("{failed} of {} checks failed", report.lines.len())));

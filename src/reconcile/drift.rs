@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::listing::Listed;
 use super::tenant::Known;
@@ -104,7 +105,9 @@ impl Reconciler {
             let found = match listed_agent(&loaded, &listed) {
                 // What a guard kept of an administrator stands in no list of agents.
                 Some(found) if person.is_none() && !unsettled_admin(&loaded) => {
-                    compare(&tenant, &loaded, found)
+                    let mut differs = compare(&tenant, &loaded, found);
+                    differs.extend(compare_names(&tenant, &known, &loaded, &found.1)?);
+                    differs
                 }
                 _ => self.look_at(&tenant, &known, &calls, &loaded).await?,
             };
@@ -313,6 +316,33 @@ pub(super) fn compare(
         _ => {}
     }
     found
+}
+
+/// The names that a list shows of an agent, against what the client has said. Lists may be behind, so the work that follows looks
+/// itself.
+pub(super) fn compare_names(
+    tenant: &Tenant,
+    known: &Known,
+    loaded: &Loaded,
+    agent: &Agent,
+) -> Result<Option<Finding>, store::Error> {
+    let Some(link) = &loaded.link.agent else { return Ok(None) };
+    if !loaded.waiting.is_empty() || loaded.person.deleted.is_some() {
+        return Ok(None);
+    }
+    let desired = wish(tenant, known, &parse(&loaded.person.body)?, loaded, false);
+    let Some(wanted) = desired.agent.filter(|_| desired.active) else { return Ok(None) };
+    let differs = |field: &&str| {
+        let (shown, due) = (agent.raw().get(*field), wanted.fields.get(*field));
+        link.owned.contains(*field) && shown.is_some_and(Value::is_string) && due.is_some() && shown != due
+    };
+    let names: Vec<&str> = ["firstName", "lastName"].into_iter().filter(differs).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let detail = format!("would update agent {} ({}), as the list shows it", link.id.agent, names.join(", "));
+    let repair = tenant.policy.on_drift == OnDrift::Repair;
+    Ok(Some(finding(loaded, Kind::Pending, detail, repair)))
 }
 
 /// The administrators of the account, where the tenant has any of its own.

@@ -55,11 +55,13 @@ impl Reconciler {
             Ok(Some((agent_group, ours))) => {
                 let (of, id, now) = (tenant.id.clone(), id.clone(), self.clock.now());
                 let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
+                let lease = job.lease();
                 self.store
                     .write(move |tx| {
                         if tied != Some(agent_group) {
                             groups::link(tx, &of, &id, agent_group.0, ours)?;
                         }
+                        lease.check(tx)?;
                         planned::replace(tx, &of, &jobs::group_subject(&id), &[], now)?;
                         look_at_members(tx, &of, &id, &by, now)
                     })
@@ -91,7 +93,7 @@ impl Reconciler {
         job: &jobs::Job,
     ) -> Result<Option<(AgentGroupId, bool)>, Trouble> {
         let name = &sought.name;
-        let calls = tenant.ringcx.calls(Lane::Create, None);
+        let calls = self.calls_for(tenant, job, Lane::Create);
         let earlier = self.earlier_tries(tenant, job).await?;
         if let Some(found) = self.listed_group(tenant, &calls, name, sought.tied).await? {
             let ours = earlier.iter().any(|it| names(it, name));
@@ -153,8 +155,13 @@ impl Reconciler {
             intent: json!({"groupName": name}).to_string(),
             started: self.clock.now(),
         };
-        let (of, row) = (tenant.id.clone(), entry.clone());
-        self.store.write(move |tx| journal::open(tx, &of, &row)).await?;
+        let (of, row, lease) = (tenant.id.clone(), entry.clone(), job.lease());
+        self.store
+            .write(move |tx| {
+                lease.check(tx)?;
+                journal::open(tx, &of, &row)
+            })
+            .await?;
         let made = calls.create_agent_group(name).await;
         let outcome = match &made {
             Ok(_) => "done",
@@ -164,9 +171,10 @@ impl Reconciler {
         };
         let detail = json!({"groupName": name, "outcome": outcome});
         let record = self.record(&job.person, job.causes.last().cloned(), CREATE, &detail);
-        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let (of, now, lease) = (tenant.id.clone(), self.clock.now(), job.lease());
         self.store
             .write(move |tx| {
+                lease.check(tx)?;
                 // A row without an end is looked up before anything is tried again.
                 if outcome != "lost" {
                     journal::close(tx, &of, &entry.id, outcome, now)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::drift::{compare, compare_admin, list_admins, unsettled_admin};
+use super::drift::{compare, compare_admin, compare_names, list_admins, unsettled_admin};
 use super::group_work::mend_ties;
 use super::rounds::{ROUND_AT, contact};
 use super::tenant::Known;
@@ -150,6 +150,7 @@ impl Reconciler {
                 let Some(person) = person else { continue };
                 let Some(loaded) = self.load(tenant, &person).await? else { continue };
                 found.extend(compare(tenant, &loaded, shown));
+                found.extend(compare_names(tenant, &known, &loaded, &shown.1)?);
             }
             self.deal_with(tenant, found).await?;
             place.next = Next::Groups(Some(id));

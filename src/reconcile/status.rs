@@ -11,7 +11,7 @@ use super::{Error, Reconciler};
 use crate::domain::policy::Mode;
 use crate::domain::{GroupId, TenantId};
 use crate::store::holds::Pause;
-use crate::store::{self, budgets, facts, holds, jobs, people, planned};
+use crate::store::{self, budgets, facts, holds, jobs, losses, people, planned};
 
 /// How a tenant stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,12 +92,19 @@ impl Reconciler {
                     parked,
                 });
                 let people = people::by_state(tx, &id)?;
+                let blocked = losses::count_blocked(tx, &id)?;
+                let blocked = (blocked > 0).then(|| {
+                    format!(
+                        "The mass-change guard has blocked what would take access from {blocked} people; `ringcx-scim tenant release` \
+                         carries it out, `ringcx-scim tenant reject` drops it."
+                    )
+                });
                 let unmade = jobs::parked_groups(tx, &id)?.into_iter().filter_map(|job| {
                     Some(UnmadeGroup { group: job.group()?, why: job.last_error.unwrap_or_default() })
                 });
                 Ok::<_, store::Error>(Status {
                     mode,
-                    holds: hold.iter().map(|hold| hold.sentence(&id)).collect(),
+                    holds: hold.iter().map(|hold| hold.sentence(&id)).chain(blocked).collect(),
                     paused: holds::paused(tx, &id)?,
                     plan,
                     people: people.into_iter().collect(),

@@ -100,6 +100,14 @@ impl Settings {
         found
     }
 
+    /// The SQLite file, where it is to be made first.
+    pub fn missing_file(&self) -> Option<&str> {
+        match self.kind() {
+            Some(Kind::File(path)) if !Path::new(path).exists() => Some(path),
+            _ => None,
+        }
+    }
+
     fn kind(&self) -> Option<Kind<'_>> {
         if self.url.starts_with("postgres://") || self.url.starts_with("postgresql://") {
             return Some(Kind::Postgres(&self.url));

@@ -144,6 +144,22 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+fn the_doctor_makes_no_store_and_changes_no_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, database) = (config(folder.path(), ""), folder.path().join("bridge.db"));
+    let (code, out, _) = texts(&run(&["check", "--config", &path, "--json"], &[]));
+    assert!(code == 1 && out.contains("there is none at"), "{out}");
+    assert!(!database.exists());
+    // A file without tables, as an interrupted start leaves it.
+    std::fs::write(&database, "").unwrap();
+    let (code, out, _) = texts(&run(&["check", "--config", &path, "--json"], &[]));
+    assert!(code == 1 && out.contains("migrate"), "{out}");
+    let tables = rusqlite::Connection::open(&database).unwrap();
+    let count = tables.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count, Ok(0));
+}
+
+#[test]
 fn the_environment_can_say_it_all() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("jwt");

@@ -26,7 +26,10 @@ async fn start(profile: Profile, extra: Value) -> TestBridge {
 }
 
 async fn person(bridge: &TestBridge, name: &str) -> (String, i64) {
-    bridge.create(json!({"userName": name, "emails": [{"value": name, "type": "work"}]})).await
+    let called = json!({"givenName": "Jo", "familyName": "Doe"});
+    bridge
+        .create(json!({"userName": name, "name": called, "emails": [{"value": name, "type": "work"}]}))
+        .await
 }
 
 /// Looks, repairs, and does what that has set going.
@@ -73,6 +76,25 @@ async fn an_agent_moved_by_hand_is_reported_repaired_or_adopted() {
             let again = bridge.reconciler.look(&tenant(), None).await.unwrap();
             assert_eq!(again.findings.len(), findings, "{policy} {profile:?}: {again:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_changed_by_hand_shows_in_the_lists() {
+    for (policy, ends_as) in [("report", "Drifted"), ("repair", "Jo")] {
+        let bridge = start(Profile::Friendly, json!({"on_drift": policy})).await;
+        let (_, agent) = person(&bridge, "jo@example.com").await;
+        person(&bridge, "ann@example.com").await;
+        bridge.ringcx.edit_agent(agent, |it| drop(it.insert("firstName".to_owned(), json!("Drifted"))));
+        bridge.ringcx.clear_calls();
+        let drift = bridge.reconciler.look(&tenant(), None).await.unwrap();
+        assert_eq!(kinds(&drift), ["Pending"], "{drift:?}");
+        assert!(
+            drift.findings[0].detail.contains("firstName") && !drift.findings[0].detail.contains("Drifted")
+        );
+        assert_eq!(bridge.ringcx.count("getAgent"), 0, "the lists are enough");
+        reconcile(&bridge).await;
+        assert_eq!(bridge.ringcx.agent(agent).unwrap()["firstName"], ends_as, "{policy}");
     }
 }
 

@@ -109,6 +109,8 @@ async fn a_few_leavers_go_at_once_and_the_next_one_is_blocked_with_a_clear_word(
     let user = bridge.send("GET", &format!("/Users/{id}"), None).await.body;
     assert_eq!((&user["active"], &user[RINGCX]["provisioningState"]), (&json!(true), &json!("blocked")));
     assert!(user[RINGCX]["lastError"].as_str().unwrap().contains("tenant reject"), "{user}");
+    let status = bridge.reconciler.status(&"default".parse().unwrap(), "").await.unwrap();
+    assert!(matches!(status.holds.as_slice(), [why] if why.contains("2 people")), "{:?}", status.holds);
     let metrics = bridge.raw("GET", "/metrics", &[], None).await.text;
     assert!(metrics.contains(r#"ringcx_scim_blocked{tenant="default"} 2"#), "{metrics}");
     assert!(

@@ -262,10 +262,11 @@ async fn check_names_what_is_wrong_with_the_store_and_its_tokens() {
         "sqlite://{}\"\nmigrate = false\nconnections = 2 #",
         world.folder.path().join("new.db").display()
     );
+    std::fs::write(world.folder.path().join("new.db"), "").unwrap();
     for (text, begins, ends) in [
         (
             with("sqlite:///proc/bridge.db"),
-            "store: the store did not open",
+            "store: there is none at /proc/bridge.db",
             "correct the path in store.url, or give the bridge's user the right to write there",
         ),
         (

@@ -30,6 +30,9 @@ pub(super) const QUESTIONS: [(&str, &str, &str); 11] = [
     ("delete_missing", "how deleting what is gone is answered", "a look decides"),
 ];
 
+/// What only use finds out.
+const USED: [&str; 3] = ["move_strategy", "assignment_mode", "wfo_access"];
+
 /// A line for each question, and one that says how those without an answer get one.
 pub(super) async fn report(patient: &Patient<'_>, report: &mut Report) {
     let policy = &patient.settings.policy;
@@ -52,16 +55,21 @@ pub(super) async fn report(patient: &Patient<'_>, report: &mut Report) {
         };
         report.ok("dialect", detail);
     }
-    if !open.is_empty() {
-        let named = open.join(", ");
+    // How agents move and what documents do takes a second group and holders of a document: only use finds out.
+    let (by_use, by_probe): (Vec<&str>, Vec<&str>) = open.into_iter().partition(|fact| USED.contains(fact));
+    if !by_probe.is_empty() {
         report.warn(
             "dialect",
             format!(
-                "how this RingCX speaks is not known in {} points ({named}), so the bridge is careful there; `check --probe-group NAME` \
+                "how this RingCX speaks is not known in {} points ({}), so the bridge is careful there; `check --probe-group NAME` \
                  finds out with a throw-away agent, and use does too",
-                open.len()
+                by_probe.len(),
+                by_probe.join(", ")
             ),
         );
+    }
+    if !by_use.is_empty() {
+        report.ok("dialect", format!("the first use finds out {}, each time looked at", by_use.join(", ")));
     }
     if policy.password_on_put.is_none() {
         let detail = "policy.password_on_put is not set, so agents that the bridge did not create and that sign in with a password are \
