@@ -107,8 +107,10 @@ impl Of {
             .parse()
             .map_err(|error: crate::domain::TenantIdError| Failure::Input(error.into()))?;
         if !config.tenant.contains_key(&tenant) {
+            let named: Vec<&str> = config.tenant.keys().map(TenantId::as_str).collect();
             return Err(Failure::Input(anyhow::anyhow!(
-                "there is no tenant {tenant} in the configuration; name one that is"
+                "there is no tenant {tenant} in the configuration; it has {}",
+                if named.is_empty() { "none".to_owned() } else { named.join(", ") }
             )));
         }
         Ok((config, tenant))

@@ -255,6 +255,12 @@ pub(super) fn state_of(desired: &Desired, link: &Link, suspended: bool) -> Provi
     }
 }
 
+/// The same with what is to be said of the wish where somebody has to correct it.
+pub(super) fn standing(desired: &Desired, link: &Link, suspended: bool) -> (Provisioning, Option<String>) {
+    let state = state_of(desired, link, suspended);
+    (state, words(desired).filter(|_| state == Provisioning::Error))
+}
+
 /// The same under the mass-change guard, with what is said about it.
 pub(super) fn or_blocked(
     loss: Option<&losses::Loss>,

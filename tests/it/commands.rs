@@ -130,6 +130,7 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         ),
         (vec!["audit", "trace", "", "--config", &good], vec!["X-Request-Id"]),
         (vec!["token", "rotate", "--name", "x"], vec!["store.url"]),
+        (vec!["token", "list", "--tenant", "emea", "--config", &good], vec!["emea", "it has default"]),
         (vec!["nonsense"], vec!["nonsense"]),
     ] {
         let (code, out, error) = texts(&run(&arguments, &[]));

@@ -28,6 +28,7 @@ pub(super) async fn run(patient: &Patient<'_>, report: &mut Report) -> Option<Id
             Error::Unauthorized(_) => {
                 format!("correct client_id and client_secret in tenant.{tenant}.ringcentral")
             }
+            Error::Limited { .. } => "it has nothing to do with the credential; try again then".to_owned(),
             _ => format!(
                 "correct tenant.{tenant}.ringcentral.base_url, or the network between here and RingCentral"
             ),
@@ -65,6 +66,9 @@ fn jwt(patient: &Patient<'_>, report: &mut Report) {
 fn trouble(error: &Error) -> String {
     match error {
         Error::Garbled { .. } => format!("RingCX answers something else than its API: {}", clause(error)),
+        Error::Limited { .. } | Error::Unavailable { .. } => {
+            format!("RingCX did not say whether it takes the credential: {}", clause(error))
+        }
         error => format!("RingCX does not take the credential: {}", clause(error)),
     }
 }

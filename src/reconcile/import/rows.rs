@@ -138,13 +138,13 @@ impl<'a> Around<'a> {
         if let (Some(agent), Some(wanted)) = (&mut link.agent, &wish.agent) {
             agent.found.fields.retain(|field, _| !wanted.fields.contains_key(field));
         }
-        let state = report::state_of(&wish, &link, suspended);
+        let (state, note) = report::standing(&wish, &link, suspended);
         let shown = people::Shown {
             body: &found.body,
-            answer: &stored_user(&id, &user, &link, state, None),
+            answer: &stored_user(&id, &user, &link, state, note.as_deref()),
             keys: &user_keys(&user),
             state,
-            last_error: None,
+            last_error: note.as_deref(),
             suspended,
         };
         people::confirm(tx, tenant, &id, &shown, self.now)?;

@@ -198,13 +198,13 @@ impl Undo<'_> {
         let user = parse(&found.body)?;
         let groups = (memberships(tx, &tenant.id, &id)?, pins::all(tx, &tenant.id)?);
         let wish = wish_of(tenant, known, &user, &link, (&groups.0, &groups.1));
-        let state = report::state_of(&wish, &link, false);
+        let (state, note) = report::standing(&wish, &link, false);
         let shown = people::Shown {
             body: &found.body,
-            answer: &stored_user(&id, &user, &link, state, None),
+            answer: &stored_user(&id, &user, &link, state, note.as_deref()),
             keys: &user_keys(&user),
             state,
-            last_error: None,
+            last_error: note.as_deref(),
             suspended: false,
         };
         people::confirm(tx, &tenant.id, &id, &shown, now)?;
