@@ -53,16 +53,19 @@ pub(super) struct Before {
     pub(super) roles: BTreeSet<RoleType>,
     /// The rights documents that were wished.
     pub(super) rights_docs: BTreeSet<RightsDocId>,
+    /// Whether a new administrator is owed the mail since before.
+    pub(super) reset_mail: bool,
 }
 
 impl Before {
-    /// What was wished, with the fingerprints of that and of what is wished now.
-    pub(super) fn of(was: &Desired, before: &Digests, now: &Digests) -> Self {
+    /// What was due to the person while active, with the fingerprints of what was wished and of what is wished now.
+    pub(super) fn of(due: &Desired, before: &Digests, now: &Digests) -> Self {
         Self {
             agent: before.agent == now.agent,
             admin: before.admin == now.admin,
-            roles: was.admin.iter().flat_map(|it| it.roles.iter().cloned()).collect(),
-            rights_docs: was.admin.iter().flat_map(|it| it.rights_docs.iter().copied()).collect(),
+            roles: due.admin.iter().flat_map(|it| it.roles.iter().cloned()).collect(),
+            rights_docs: due.admin.iter().flat_map(|it| it.rights_docs.iter().copied()).collect(),
+            reset_mail: true,
         }
     }
 
@@ -71,8 +74,7 @@ impl Before {
         match step {
             Step::CreateAgent(_) | Step::UpdateAgent(_) => self.agent,
             Step::CreateAdmin(_) | Step::UpdateAdmin(..) | Step::EnableAdmin(_) => self.admin,
-            // The mail is owed since the administrator was made.
-            Step::SendResetMail(_) => true,
+            Step::SendResetMail(_) => self.reset_mail,
             Step::GrantRole(_, role) => self.roles.contains(role),
             Step::GrantRightsDoc(_, doc) => self.rights_docs.contains(doc),
             Step::DisableAdmin(_)

@@ -230,8 +230,7 @@ impl Reconciler {
         let digests = digest::of(&desired, &case.link, &tenant.policy);
         let first = taken.first().is_some_and(|it| it.kind == Kind::Create);
         if !first {
-            let stood = wish(tenant, known, &before, loaded, loaded.person.deleted.is_some());
-            case.before = Before::of(&stood, &digest::of(&stood, &case.link, &tenant.policy), &digests);
+            case.before = stood(tenant, known, loaded, &before, (&case.link, &digests));
         }
         let switched_on = switched_on(&before, loaded.person.suspended, &taken)?;
         let scope = scope_of(looked || switched_on, &digests, &case.link);
@@ -334,6 +333,22 @@ fn switched_on(before: &Resource, suspended: bool, taken: &[&Revision]) -> Resul
         was = is;
     }
     Ok(false)
+}
+
+/// What was wished before a write, of a person whose body was `base`, for the fingerprints that come of it.
+fn stood(
+    tenant: &Tenant,
+    known: &Known,
+    loaded: &Loaded,
+    base: &Resource,
+    (link, digests): (&Link, &digest::Digests),
+) -> Before {
+    let gone = loaded.person.deleted.is_some();
+    let were = digest::of(&wish(tenant, known, base, loaded, gone), link, &tenant.policy);
+    // Whoever comes back gets what their groups give; its refusal is not the fault of the write that lets them.
+    let mut at_work = base.clone();
+    at_work.set("active", Value::Bool(true));
+    Before::of(&wish(tenant, known, &at_work, loaded, gone), &were, digests)
 }
 
 /// The personas that RingCX is asked about: all, or those whose wish is not what was confirmed last.

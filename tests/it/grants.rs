@@ -82,6 +82,12 @@ async fn what_ringcx_refuses_of_a_group_holds_up_no_other_grant_and_no_write() {
         );
         assert_eq!(bridge.ringcx.agent(agent).unwrap()["firstName"], "Ann");
         in_error(&answer.body);
+        for active in [false, true] {
+            let answer = bridge.send("PATCH", &url, Some(&patch("replace", "active", &json!(active)))).await;
+            assert_eq!(answer.status, 200, "{profile:?}: {}", answer.text);
+            assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], active, "{profile:?}");
+        }
+        assert_eq!(roles(&bridge, "ann@example.com"), ["REPORT_ADMINISTRATIVE_USER", "USER"], "{profile:?}");
         // The write itself is to blame for what it asks for itself.
         let asks = json!({"userName": "bob@example.com", "roles": [{"value": "NOPE"}]});
         assert_eq!(bridge.send("POST", "/Users", Some(&asks)).await.status, 400);
