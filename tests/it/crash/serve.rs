@@ -64,6 +64,14 @@ impl Serve {
     }
 }
 
+impl Drop for Serve {
+    /// No test leaves a process behind, however it ends.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 /// The file that holds how many fail points are passed before the process ends.
 pub(crate) fn fuse(config: &Path) -> PathBuf {
     config.with_extension("fuse")
