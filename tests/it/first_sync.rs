@@ -172,8 +172,12 @@ async fn without_trouble(default_group: bool) -> usize {
     first_sync(&bridge).await;
     work_off(&bridge).await;
     check_state(&bridge);
-    println!("{:?}", calls(&bridge));
-    agent_calls(&calls(&bridge))
+    let by_operation = calls(&bridge);
+    println!("{by_operation:?}");
+    let good = |operation: &str| by_operation.get(operation).map_or(0, |(good, _)| *good);
+    // The role that was asked for, and USER, without which nobody signs in.
+    assert_eq!((good("createUser"), good("addRole")), (ADMINS, 2 * ADMINS), "{by_operation:?}");
+    agent_calls(&by_operation)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
