@@ -180,6 +180,8 @@ pub fn plan(desired: &Desired, observed: &Observed, around: &Circumstances<'_>) 
     let mut plan = Plan::default();
     let admin = observed.admin.as_ref().zip(around.link.admin.as_ref()).filter(|_| around.scope.admin);
     let agent = observed.agent.as_ref().filter(|_| around.scope.agent);
+    // Of administrators who are another tenant's to manage only those of leavers are touched.
+    let admin = admin.filter(|_| around.policy.manage_admins || !desired.active);
     plan_switching_off(desired, admin, agent, &mut plan);
     if let Some((seen, link)) = admin {
         plan_revocations(desired, seen, link, &mut plan);
@@ -368,6 +370,17 @@ pub(super) fn same_value(seen: Option<&Value>, wanted: &Value) -> bool {
 }
 
 fn plan_admin_additions(desired: &Desired, observed: &Observed, around: &Circumstances<'_>, plan: &mut Plan) {
+    if desired.active
+        && desired.admin.is_none()
+        && around.policy.manage_admins
+        && let (Some(seen), Some(link)) = (&observed.admin, &around.link.admin)
+        && !link.ours
+        && !link.enabled
+        && !seen.admin.enabled()
+    {
+        // Taken over, given nothing, and switched off with its person by us: it comes back with them.
+        plan.steps.push(Step::EnableAdmin(seen.id));
+    }
     let Some(wanted) = desired.admin.as_ref().filter(|_| desired.active) else { return };
     let (Some(seen), Some(link)) = (&observed.admin, &around.link.admin) else {
         if around.link.admin.is_some() {

@@ -88,7 +88,8 @@ pub struct Policy {
     pub strict_paths: bool,
     /// Whether a disable in a PATCH that fails is carried out all the same; default true under `compatibility = "entra"`.
     pub disable_survives_bad_patch: Option<bool>,
-    /// Whether this tenant owns the administrators of its RingCX main account; exactly one tenant may.
+    /// Whether this tenant owns the administrators of its RingCX main account; exactly one tenant may. Off: those it has made
+    /// stay as they are until their people leave.
     pub manage_admins: bool,
     /// Roles that the identity provider may give by the `roles` attribute. Those named by a group mapping are allowed too.
     pub allowed_roles: BTreeSet<String>,

@@ -114,7 +114,7 @@ impl Reconciler {
         };
         let reasons = reasons::reasons(&standing, &tenant.terms(&known));
         let enabled = seen.admin.enabled();
-        if enabled != wanted && (link.ours || !desired.active) {
+        if enabled != wanted && ((link.ours && tenant.policy.manage_admins) || !desired.active) {
             let is = if enabled { "can log in and should not" } else { "cannot log in and should" };
             access.differences.push(format!("Administrator {} {is}.", link.id));
         }

@@ -41,6 +41,10 @@ pub(super) fn of(desired: &Desired, link: &Link, policy: &Policy) -> Digests {
     };
     let admin = match (desired.admin.as_ref().filter(|_| desired.active), &link.admin) {
         (None, None) => None,
+        // Not ours to switch off while its person may work; whoever leaves is another matter.
+        (None, Some(linked)) if desired.active && !(linked.ours && policy.manage_admins) => {
+            Some("left".to_owned())
+        }
         (None, Some(_)) => Some(off(desired)),
         (Some(wanted), linked) => {
             let mut wanted = wanted.clone();

@@ -10,6 +10,7 @@
 
 mod access;
 mod admins;
+mod adopted_power;
 mod agent_groups;
 mod alerts;
 mod api_token;
@@ -62,6 +63,7 @@ mod reports;
 mod role_clients;
 mod rounds;
 mod rules;
+mod settings_changed;
 mod shutdown;
 mod support;
 mod surface;
