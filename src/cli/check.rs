@@ -1,7 +1,8 @@
-//! `check`: the doctor. It reads, and changes nothing; with `--probe-group` it makes one throw-away agent and removes it.
+//! `check`: the doctor. It reads, and changes nothing; with `--probe-group` it makes one throw-away agent and removes it, and with
+//! `--probe-token-file` it switches a throw-away administrator off and on.
 //!
 //! Each line is one sentence, and where something is wrong it ends with what to do. `bridge` looks at what is ours, `standing` at what
-//! waits for somebody, `sign_in` and `account` at RingCX, `admins` at power, `dialect` and `probe` at how RingCX speaks.
+//! waits for somebody, `sign_in` and `account` at RingCX, `admins` at power, `dialect`, `probe` and `probe_token` at how RingCX speaks.
 
 mod account;
 mod admins;
@@ -12,6 +13,8 @@ mod probe_token;
 mod sign_in;
 mod standing;
 
+pub(super) use probe_token::FACT as DISABLED_TOKEN;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -20,7 +23,7 @@ use clap::Args;
 use comfy_table::Table;
 use serde::Serialize;
 
-use super::runtime::beside;
+use super::runtime::{beside, budget_name};
 use super::{Failure, load, say};
 use crate::config::{Config, TenantConfig};
 use crate::domain::TenantId;
@@ -37,6 +40,10 @@ pub(super) struct Options {
     /// Find out what can only be tried: with a throw-away agent in this agent group, removed afterwards
     #[arg(long, value_name = "NAME")]
     probe_group: Option<String>,
+    /// Find out as well whether the token of a disabled account dies: with the API token in this file, which is that of an
+    /// administrator made for it, without roles, whose login name begins with scim-probe-
+    #[arg(long, value_name = "FILE", requires = "probe_group")]
+    probe_token_file: Option<PathBuf>,
     /// Print a JSON array
     #[arg(long)]
     json: bool,
@@ -98,6 +105,8 @@ struct Patient<'a> {
     reconciler: &'a Reconciler,
     ringcx: &'a RingCx,
     calls: Calls,
+    /// The name of its budget.
+    budget: String,
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
@@ -131,8 +140,9 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
                 id.as_str().clone_into(&mut report.tenant);
                 let calls = ringcx.calls(Lane::Reconcile, None);
                 let (store, reconciler) = (&parts.store, &parts.reconciler);
-                let patient = Patient { id, settings, store, reconciler, ringcx, calls };
-                let identity = tenant(&patient, options.probe_group.as_deref(), &mut report).await;
+                let budget = budget_name(&config, settings);
+                let patient = Patient { id, settings, store, reconciler, ringcx, calls, budget };
+                let identity = tenant(&patient, &options, &mut report).await;
                 if let Some(main) =
                     identity.and_then(|it| it.main_account_id).filter(|_| settings.policy.manage_admins)
                 {
@@ -158,7 +168,7 @@ fn conclude(report: &Report, as_json: bool) -> Result<(), Failure> {
 }
 
 /// Everything about one tenant; who the bridge is in RingCX, when RingCX says.
-async fn tenant(patient: &Patient<'_>, probe_group: Option<&str>, report: &mut Report) -> Option<Identity> {
+async fn tenant(patient: &Patient<'_>, options: &Options, report: &mut Report) -> Option<Identity> {
     bridge::client_tokens(patient, report).await;
     standing::run(patient, report).await;
     let identity = sign_in::run(patient, report).await?;
@@ -169,9 +179,12 @@ async fn tenant(patient: &Patient<'_>, probe_group: Option<&str>, report: &mut R
     account::names(patient, report).await;
     admins::run(patient, &identity, report).await;
     dialect::report(patient, report).await;
-    if let Some(name) = probe_group {
+    if let Some(name) = &options.probe_group {
         probe::run(patient.store, patient.id, &patient.calls, &groups, name, report).await;
-        probe_token::report(report);
+        match &options.probe_token_file {
+            Some(file) => probe_token::run(patient, &identity, file, report).await,
+            None => probe_token::explain(patient, report).await,
+        }
     }
     Some(identity)
 }

@@ -6,10 +6,12 @@ use comfy_table::Table;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::check::DISABLED_TOKEN;
 use super::runtime::{Beside, beside};
 use super::{Failure, Plain, cell, say};
 use crate::clock::{Clock, Span};
 use crate::domain::TenantId;
+use crate::store::facts;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -38,7 +40,7 @@ struct Report {
     columns: &'static [&'static str],
     open: usize,
     /// What the rows do not say.
-    note: Option<&'static str>,
+    note: Option<String>,
 }
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
@@ -100,9 +102,7 @@ async fn made(
             let found = of.leavers(tenant, since).await.context("the people were not read")?;
             let open = found.iter().filter(|it| !it.open.is_empty()).count();
             let columns = &["person", "user_name", "since", "deleted", "ended", "open"];
-            let note = "Not seen from here: live sessions, for which RingCX has no call and whose tokens live for about five \
-                        minutes, and the permanent API tokens of those who were administrators, which RingCX shows to their \
-                        owner alone.";
+            let note = unseen(parts, tenant).await?;
             Report { rows: rows(&found), columns, open, note: Some(note) }
         }
         Command::DirectLines(_) => {
@@ -111,6 +111,26 @@ async fn made(
             Report { open: found.len(), rows: rows(&found), columns, note: None }
         }
     })
+}
+
+/// What the report of leavers cannot show.
+async fn unseen(parts: &Beside, tenant: &TenantId) -> anyhow::Result<String> {
+    let of = tenant.clone();
+    let known = parts.store.read(move |tx| facts::get(tx, &of, DISABLED_TOKEN)).await;
+    let known = match known.context("what is known of tokens was not read")?.as_deref() {
+        Some("dies") => "As a probe has shown, such a token is refused once its owner is switched off.",
+        Some(_) => {
+            "As a probe has shown, such a token goes on working when its owner is switched off: delete those administrators in RingCX, or \
+             ask its support to end their tokens."
+        }
+        None => {
+            "Whether such a token dies with the account is not known yet: `ringcx-scim check --probe-group` says how to find out."
+        }
+    };
+    Ok(format!(
+        "Not seen from here: live sessions, for which RingCX has no call and whose tokens live for about five minutes, and the \
+         permanent API tokens of those who were administrators, which RingCX shows to their owner alone. {known}"
+    ))
 }
 
 fn rows<T: serde::Serialize>(found: &[T]) -> Vec<Value> {
@@ -136,7 +156,7 @@ fn tell(report: &Report, as_json: bool) {
         table.add_row(report.columns.iter().map(|column| cell(row.get(*column).unwrap_or(&Value::Null))));
     }
     say(&table.to_string());
-    if let Some(note) = report.note {
+    if let Some(note) = &report.note {
         say(note);
     }
 }

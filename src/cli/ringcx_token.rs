@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
@@ -15,15 +14,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::operator::operator;
-use super::runtime::{beside, budget_name};
+use super::runtime::{beside, budget_name, with_token};
 use super::{Failure, Plain, say};
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::hex::hex;
-use crate::reconcile::SharedBudget;
 use crate::store::{self, Store, audit, journal};
-use crate::upstream::{self, Calls, ExtensionSource, Lane, RingCx, RingCxSettings, Transport};
+use crate::upstream::{self, Calls, Lane, RingCxSettings};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -220,15 +218,7 @@ impl Keys {
 
     /// The way to RingCX with another token of the same user, and so on the same budget.
     fn calls_with(&self, token: &SecretString) -> anyhow::Result<Calls> {
-        let settings =
-            RingCxSettings { api_token: Some(token.clone()), api_token_file: None, ..self.settings.clone() };
-        let clock = Clock::system();
-        let rate = settings.rate_per_minute;
-        let budget = SharedBudget::new(self.store.clone(), clock.clone(), self.budget.clone(), rate);
-        let transport =
-            Transport::new(&settings, None, Arc::new(budget), clock).map_err(|why| anyhow!(why))?;
-        let way = RingCx::new(Arc::new(transport), &settings.account_id, ExtensionSource::Off);
-        Ok(way.calls(Lane::Update, None))
+        with_token(&self.store, &self.settings, &self.budget, token)
     }
 
     /// Makes a token. When the answer is lost, the token that was not there before is it.

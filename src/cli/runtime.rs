@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,7 @@ use crate::scim::Rules;
 use crate::server::issuer::Keys;
 use crate::server::{self, App, Parts};
 use crate::store::{Store, budgets};
-use crate::upstream::{Budget, ExtensionSource, RingCx, Transport, Webhook};
+use crate::upstream::{Budget, Calls, ExtensionSource, Lane, RingCx, RingCxSettings, Transport, Webhook};
 
 /// A running server with its worker.
 pub struct Bridge {
@@ -154,6 +155,22 @@ fn times(config: &Config) -> Times {
         .lease
         .map_or(longest + Duration::from_secs(5), |lease| lease.as_duration().max(longest));
     Times { settle: config.server.settle_timeout.as_duration(), lease, ..Times::default() }
+}
+
+/// Calls with another API token of the account, on the budget of this name.
+pub(super) fn with_token(
+    store: &Store,
+    settings: &RingCxSettings,
+    budget: &str,
+    token: &SecretString,
+) -> anyhow::Result<Calls> {
+    let settings =
+        RingCxSettings { api_token: Some(token.clone()), api_token_file: None, ..settings.clone() };
+    let (clock, rate) = (Clock::system(), settings.rate_per_minute);
+    let budget = SharedBudget::new(store.clone(), clock.clone(), budget.to_owned(), rate);
+    let transport = Transport::new(&settings, None, Arc::new(budget), clock).map_err(|why| anyhow!(why))?;
+    let way = RingCx::new(Arc::new(transport), &settings.account_id, ExtensionSource::Off);
+    Ok(way.calls(Lane::Update, None))
 }
 
 type Tenants = (Vec<Tenant>, HashMap<TenantId, Rules>);

@@ -52,14 +52,90 @@ async fn a_whole_life_needs_no_other_credential() {
     }
 }
 
+/// Lends the doctor the token of an administrator of this login name.
+fn lend(world: &Beside, name: &str, fields: Value) -> (i64, std::path::PathBuf) {
+    let mut admin =
+        json!({"userName": name, "firstName": "Probe", "lastName": "Admin", "enabled": true, "roles": []});
+    admin.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let id = world.ringcx.add_admin(admin);
+    world.ringcx.give_api_token(id, LENT);
+    let file = world.folder.path().join("lent");
+    std::fs::write(&file, format!("{LENT}\n")).unwrap();
+    (id, file)
+}
+
+const LENT: &str = "aws80:lent-for-a-probe";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_probe_says_that_the_end_of_a_token_cannot_be_seen_from_here() {
+async fn a_probe_finds_out_whether_a_disabled_account_s_token_dies_and_the_report_of_leavers_says_so() {
+    for (knob, word, says) in [
+        ("401", "dies", "is refused once"),
+        ("403", "dies", "is refused once"),
+        ("lives", "lives", "goes on working"),
+    ] {
+        let world = Beside::start(Profile::Friendly, &[("disabled_token", knob)]).await;
+        let (id, file) = lend(&world, "SCIM-probe-1@example.com", json!({}));
+        let before = world.ringcx.state();
+        let file = file.to_str().unwrap();
+        let probe = ["check", "--probe-group", "UK Agents", "--probe-token-file", file, "--json"];
+        let said = world.run(&probe).await;
+        assert_eq!(said.code, 0, "{} {}", said.errors, said.out);
+        let learned = format!("disabled_token: {word}");
+        assert!(said.json.as_array().unwrap().iter().any(|line| line["detail"] == learned), "{}", said.out);
+        assert!(!format!("{}{}", said.out, said.errors).contains(LENT));
+        let switched: Vec<Value> = world
+            .ringcx
+            .calls()
+            .into_iter()
+            .filter(|it| it.operation == "setIsActive")
+            .map(|it| it.body)
+            .collect();
+        assert_eq!(switched, [json!({"isActive": false}), json!({"isActive": true})]);
+        assert_eq!(world.ringcx.state(), before);
+        let said = world.run(&["check", "--probe-group", "UK Agents", "--json"]).await;
+        assert!(said.out.contains(&format!("{learned}, as learned")), "{}", said.out);
+        let said = world.run(&["report", "leavers"]).await;
+        assert!(said.out.contains(says), "{}", said.out);
+        let said = world.run(&["audit", "export"]).await;
+        assert_eq!(said.out.matches(&format!("\"user_id\":{id}")).count(), 2, "{}", said.out);
+        assert_eq!(said.out.matches("\"removed\":true").count(), 2, "{}", said.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_of_somebody_who_would_be_missed_is_tried() {
+    for (name, fields, why) in [
+        ("jo@example.com", json!({}), "does not begin with scim-probe-"),
+        ("scim-probe-1@example.com", json!({"roles": ["REPORT_ADMINISTRATIVE_USER"]}), "has roles"),
+        ("scim-probe-1@example.com", json!({"rootUser": true}), "has roles"),
+        ("scim-probe-1@example.com", json!({"enabled": false}), "switched off already"),
+    ] {
+        let world = Beside::start(Profile::Friendly, &[]).await;
+        let (_, file) = lend(&world, name, fields);
+        let file = file.to_str().unwrap();
+        let said =
+            world.run(&["check", "--probe-group", "UK Agents", "--probe-token-file", file, "--json"]).await;
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(said.out.contains(why) && said.out.contains("nothing was tried"), "{why}: {}", said.out);
+        assert_eq!(world.ringcx.count("setIsActive"), 0);
+    }
+    let world = Beside::start(Profile::Friendly, &[]).await;
+    let own = world.folder.path().join("own");
+    std::fs::write(&own, Seed::demo().api_token).unwrap();
+    let own = own.to_str().unwrap();
+    let said = world.run(&["check", "--probe-group", "UK Agents", "--probe-token-file", own, "--json"]).await;
+    assert!(said.code == 1 && said.out.contains("is the bridge's own"), "{}", said.out);
+    assert_eq!(world.ringcx.count("setIsActive"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_token_a_probe_says_how_the_end_of_one_is_found_out() {
     let world = Beside::start(Profile::Friendly, &[]).await;
     let said = world.run(&["check", "--probe-group", "UK Agents", "--json"]).await;
     assert_eq!(said.code, 0, "{}", said.errors);
     let mut lines = said.json.as_array().unwrap().iter().filter(|line| line["result"] == "warn");
     assert!(
-        lines.any(|line| line["detail"].as_str().unwrap().contains("token dies cannot be found out")),
+        lines.any(|line| line["detail"].as_str().unwrap().contains("--probe-token-file")),
         "{}",
         said.out
     );

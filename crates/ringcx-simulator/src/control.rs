@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::faults::{Chaos, Fault};
 use crate::knobs::Knobs;
+use crate::seed::SERVICE;
 use crate::world::{Group, World};
 
 /// One call that the simulator saw.
@@ -197,8 +198,8 @@ impl Control {
         }
     }
 
-    /// Makes an administrator by hand.
-    pub fn add_admin(&self, fields: Value) {
+    /// Makes an administrator by hand; its id.
+    pub fn add_admin(&self, fields: Value) -> i64 {
         let mut world = self.world();
         let mut admin = crate::seed::object(fields);
         let id = admin.get("userId").and_then(Value::as_i64).unwrap_or_else(|| world.fresh_id());
@@ -208,8 +209,9 @@ impl Control {
         {
             admin.entry(name).or_insert(usual);
         }
-        admin.entry("parentPath").or_insert(format!("100.{id}").into());
+        admin.entry("parentPath").or_insert(format!("{SERVICE}.{id}").into());
         world.admins.insert(id, admin);
+        id
     }
 
     /// Gives a rights document to another owner, with these permissions.
@@ -296,7 +298,14 @@ impl Control {
 
     /// The permanent tokens of the service administrator.
     pub fn api_tokens(&self) -> Vec<String> {
-        self.world().api_tokens.iter().cloned().collect()
+        let world = self.world();
+        let own = world.api_tokens.iter().filter(|(_, whose)| **whose == SERVICE);
+        own.map(|(token, _)| token.clone()).collect()
+    }
+
+    /// Gives an administrator a permanent token, as the portal does.
+    pub fn give_api_token(&self, user: i64, token: &str) {
+        self.world().api_tokens.insert(token.to_owned(), user);
     }
 
     /// Lets every token expire.

@@ -215,6 +215,8 @@ knobs! {
     managed_fields: "ignore", "reject400", "ignore", ["ignore", "reject400", "accept"];
     /// Whether API tokens work.
     api_token: "on", "on", "on", ["on", "off"];
+    /// What a permanent token of an administrator who is switched off is answered, or whether it goes on working.
+    disabled_token: "lives", "lives", "401", ["lives", "401", "403"];
     /// What a password must be: eight characters of three classes, or twenty of all four.
     password_policy: "usual", "strict", "usual", ["usual", "strict"];
     /// What ending an API token answers.

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+/// The service administrator.
+pub(crate) const SERVICE: i64 = 100;
+
 /// An account with a service administrator; builders add to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seed {
@@ -27,7 +30,7 @@ impl Seed {
     /// The service administrator, the default group, the states of agents.
     pub fn empty() -> Self {
         let service = json!({
-            "userId": 100, "userName": "bridge@example.com", "firstName": "Bridge", "lastName": "Service",
+            "userId": SERVICE, "userName": "bridge@example.com", "firstName": "Bridge", "lastName": "Service",
             "enabled": true, "roles": ["SUPER_USER", "MANAGE_USERS", "MANAGE_RIGHTS", "USER"], "parentPath": "100",
         });
         Self {

@@ -171,6 +171,11 @@ fn serve_call(
     if route.family == Family::Admin && !routes::auth::is_signed_in(world, req) {
         return (unauthorized(&world.knobs), false);
     }
+    match routes::auth::refusal_of_disabled(world, req).filter(|_| route.family == Family::Admin) {
+        Some(403) => return (Answer::forbidden(), false),
+        Some(_) => return (unauthorized(&world.knobs), false),
+        None => {}
+    }
     if route.family == Family::Platform && !routes::auth::is_signed_in_at_platform(world, req) {
         return (
             Answer::json(401, &json!({"errorCode": "OAU-128", "message": "Access token expired"})),

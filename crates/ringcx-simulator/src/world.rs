@@ -11,7 +11,7 @@ use crate::control::Call;
 use crate::faults::{Chaos, Fault};
 use crate::knobs::Knobs;
 use crate::limits::{Groups, Window};
-use crate::seed::Seed;
+use crate::seed::{SERVICE, Seed};
 
 /// Collections of an agent that live beside it: a GET may show them as `null` although there is something in them.
 pub(crate) const ASSOCIATIONS: [&str; 13] = [
@@ -154,7 +154,7 @@ pub(crate) struct Doc {
 
 /// The service administrator.
 fn service() -> i64 {
-    100
+    SERVICE
 }
 
 impl Doc {
@@ -198,7 +198,8 @@ pub(crate) struct World {
     pub(crate) access: Vec<Token>,
     pub(crate) refresh: Vec<Token>,
     /// The permanent tokens of the service administrator.
-    pub(crate) api_tokens: BTreeSet<String>,
+    /// Permanent tokens, and the administrator whose they are.
+    pub(crate) api_tokens: BTreeMap<String, i64>,
     /// The calls of the admin API that still count; under one name, or by token.
     pub(crate) admin_windows: BTreeMap<String, Window>,
     pub(crate) auth_window: Window,
@@ -242,7 +243,7 @@ impl World {
             platform: Vec::new(),
             access: Vec::new(),
             refresh: Vec::new(),
-            api_tokens: BTreeSet::from([seed.api_token.clone()]),
+            api_tokens: BTreeMap::from([(seed.api_token.clone(), SERVICE)]),
             admin_windows: BTreeMap::new(),
             auth_window: Window::default(),
             usage: Groups::default(),
@@ -392,7 +393,7 @@ impl World {
 
     /// Writes an audit record, visible after its delay.
     pub(crate) fn record(&mut self, action: &str, class: &str, id: i64) {
-        self.record_by(100, action, class, id);
+        self.record_by(SERVICE, action, class, id);
     }
 
     /// Writes an audit record of what somebody did.

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Mark, Report};
+use crate::cli::operator::operator;
 use crate::clock::{Clock, Ids};
 use crate::domain::TenantId;
 use crate::domain::desired::group_named;
-use crate::store::{Store, facts};
+use crate::store::{Store, audit, facts};
 use crate::upstream::model::{Agent, AgentGroup, AgentGroupId, AgentId};
 use crate::upstream::{self, Calls};
 
@@ -64,18 +65,25 @@ pub(super) async fn run(
         let why = "could not be removed, or RingCX did not say so; look for it, and remove it by hand";
         report.add("probe", Mark::Fail, format!("agent {id} {why}"));
     }
-    remember(store, tenant, probe.learned, report).await;
+    let detail = json!({"agent_id": id.0, "group_id": group.0, "removed": gone});
+    remember(store, tenant, probe.learned, detail, report).await;
 }
 
+/// Writes down what was learned, and for the auditor what was made.
 async fn remember(
     store: &Store,
     tenant: &TenantId,
     learned: Vec<(&'static str, &'static str)>,
+    detail: Value,
     report: &mut Report,
 ) {
     let (of, now) = (tenant.clone(), Clock::system().now());
+    let record = audit::Record::new(&Ids::system().next(), now, &operator(), "probe", &detail);
     let written = store
-        .write(move |tx| learned.iter().try_for_each(|(fact, word)| facts::set(tx, &of, fact, word, now)))
+        .write(move |tx| {
+            learned.iter().try_for_each(|(fact, word)| facts::set(tx, &of, fact, word, now))?;
+            audit::append(tx, &of, &record)
+        })
         .await;
     if let Err(error) = written {
         report.add("probe", Mark::Warn, format!("what was learned is not written down: {error}"));

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Req;
 use crate::answer::Answer;
+use crate::seed::SERVICE;
 use crate::world::World;
 
 /// Every role that is published anywhere.
@@ -102,7 +103,7 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     if world.admins.values().any(taken) {
         return Answer::error(409, "A user with this user name already exists", "userName");
     }
-    let parent = req.query("parentUserId").and_then(|id| id.parse().ok()).unwrap_or(100);
+    let parent = req.query("parentUserId").and_then(|id| id.parse().ok()).unwrap_or(SERVICE);
     let Some(path) =
         world.admins.get(&parent).and_then(|it| it.get("parentPath")?.as_str().map(str::to_owned))
     else {
@@ -160,7 +161,7 @@ pub(crate) fn set_is_active(world: &mut World, req: &Req) -> Answer {
         return Answer::invalid("isActive", "is required");
     };
     let id = req.id("userId");
-    if world.knobs.set_is_active == "self_only" && id != 100 {
+    if world.knobs.set_is_active == "self_only" && id != SERVICE {
         return Answer::forbidden();
     }
     match world.admins.get_mut(&id) {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Req;
 use crate::answer::Answer;
 use crate::knobs::Knobs;
+use crate::seed::SERVICE;
 use crate::world::{Token, World};
 
 pub(crate) fn platform_token(world: &mut World, req: &Req) -> Answer {
@@ -76,7 +77,7 @@ fn signed_in(world: &mut World, with_refresh: bool) -> Answer {
     };
     world.access.push(Token { token: token.clone(), ends });
     let mut answer = json!({
-        "accessToken": token, "tokenType": "Bearer", "mainAccountId": world.seed.main_account_id, "adminId": 100,
+        "accessToken": token, "tokenType": "Bearer", "mainAccountId": world.seed.main_account_id, "adminId": SERVICE,
         "agentDetails": null, "ssoLogin": false, "rcUser": {"firstName": "Bridge", "lastName": "Service"},
     });
     if with_refresh {
@@ -92,9 +93,21 @@ fn signed_in(world: &mut World, with_refresh: bool) -> Answer {
 
 pub(crate) fn is_signed_in(world: &World, req: &Req) -> bool {
     if let Some(token) = &req.api_token {
-        return world.knobs.api_token == "on" && world.api_tokens.contains(token);
+        return world.knobs.api_token == "on" && world.api_tokens.contains_key(token);
     }
     holds(req, &world.access, world.now())
+}
+
+/// Whose the call is: the owner of its permanent token, or the service administrator.
+fn caller(world: &World, req: &Req) -> i64 {
+    req.api_token.as_ref().and_then(|token| world.api_tokens.get(token)).copied().unwrap_or(SERVICE)
+}
+
+/// The status that a call gets whose owner is switched off, where tokens die with their owners.
+pub(crate) fn refusal_of_disabled(world: &World, req: &Req) -> Option<u16> {
+    let enabled = world.admins.get(&caller(world, req)).and_then(|admin| admin.get("enabled"));
+    let dies = req.api_token.is_some() && enabled == Some(&json!(false));
+    world.knobs.disabled_token.parse().ok().filter(|_| dies)
 }
 
 pub(crate) fn is_signed_in_at_platform(world: &World, req: &Req) -> bool {
@@ -110,31 +123,36 @@ pub(crate) fn validate(_: &mut World, _: &Req) -> Answer {
     Answer::text(200, "valid")
 }
 
-pub(crate) fn who_am_i(world: &mut World, _: &Req) -> Answer {
-    let user = world.admins.get(&100).cloned().map(Value::Object).unwrap_or_default();
+pub(crate) fn who_am_i(world: &mut World, req: &Req) -> Answer {
+    let user = world.admins.get(&caller(world, req)).cloned().map(Value::Object).unwrap_or_default();
     Answer::ok(&json!({
         "platformHost": "simulated", "user": user,
         "accounts": [{"accountId": world.seed.account_id, "mainAccountId": world.seed.main_account_id}],
     }))
 }
 
-pub(crate) fn own_detail(world: &mut World, _: &Req) -> Answer {
-    Answer::ok(&json!({"adminId": 100, "evMainAccountId": world.seed.main_account_id, "agentDetails": []}))
+pub(crate) fn own_detail(world: &mut World, req: &Req) -> Answer {
+    Answer::ok(
+        &json!({"adminId": caller(world, req), "evMainAccountId": world.seed.main_account_id, "agentDetails": []}),
+    )
 }
 
-pub(crate) fn api_tokens(world: &mut World, _: &Req) -> Answer {
-    Answer::ok(&json!(world.api_tokens))
+pub(crate) fn api_tokens(world: &mut World, req: &Req) -> Answer {
+    let whose = caller(world, req);
+    let own = world.api_tokens.iter().filter(|(_, owner)| **owner == whose).map(|(token, _)| token);
+    Answer::ok(&json!(own.collect::<Vec<_>>()))
 }
 
-pub(crate) fn create_api_token(world: &mut World, _: &Req) -> Answer {
+pub(crate) fn create_api_token(world: &mut World, req: &Req) -> Answer {
+    let whose = caller(world, req);
     let number = world.fresh_id();
     let token = format!("aws80:00000000-0000-4000-8000-{number:012}");
-    world.api_tokens.insert(token.clone());
+    world.api_tokens.insert(token.clone(), whose);
     Answer::text(200, &token)
 }
 
 pub(crate) fn delete_api_token(world: &mut World, req: &Req) -> Answer {
-    if !world.api_tokens.remove(req.param("token")) {
+    if world.api_tokens.remove(req.param("token")).is_none() {
         return Answer::not_found();
     }
     if world.knobs.token_delete == "204" { Answer::empty(204) } else { Answer::text(200, "true") }
