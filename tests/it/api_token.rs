@@ -53,7 +53,7 @@ async fn a_whole_life_needs_no_other_credential() {
 }
 
 /// Lends the doctor the token of an administrator of this login name.
-fn lend(world: &Beside, name: &str, fields: Value) -> (i64, std::path::PathBuf) {
+fn lend(world: &Beside, name: &str, fields: &Value) -> (i64, std::path::PathBuf) {
     let mut admin =
         json!({"userName": name, "firstName": "Probe", "lastName": "Admin", "enabled": true, "roles": []});
     admin.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -74,7 +74,7 @@ async fn a_probe_finds_out_whether_a_disabled_account_s_token_dies_and_the_repor
         ("lives", "lives", "goes on working"),
     ] {
         let world = Beside::start(Profile::Friendly, &[("disabled_token", knob)]).await;
-        let (id, file) = lend(&world, "SCIM-probe-1@example.com", json!({}));
+        let (id, file) = lend(&world, "SCIM-probe-1@example.com", &json!({}));
         let before = world.ringcx.state();
         let file = file.to_str().unwrap();
         let probe = ["check", "--probe-group", "UK Agents", "--probe-token-file", file, "--json"];
@@ -111,7 +111,7 @@ async fn no_token_of_somebody_who_would_be_missed_is_tried() {
         ("scim-probe-1@example.com", json!({"enabled": false}), "switched off already"),
     ] {
         let world = Beside::start(Profile::Friendly, &[]).await;
-        let (_, file) = lend(&world, name, fields);
+        let (_, file) = lend(&world, name, &fields);
         let file = file.to_str().unwrap();
         let said =
             world.run(&["check", "--probe-group", "UK Agents", "--probe-token-file", file, "--json"]).await;
