@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{Failure, load, say};
+use crate::config::Config;
 use crate::store::audit::chain::{self, Verdict};
 use crate::store::audit::story::{self, Stored, Wanted};
 use crate::store::{self, Store, jobs, revisions};
@@ -98,13 +99,39 @@ fn time(option: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> 
 async fn export(options: Export) -> Result<(), Failure> {
     let since = time("--since", options.since.as_deref())?;
     let until = time("--until", options.until.as_deref())?;
-    let store = open(options.config).await?;
+    let config = load(options.config.as_deref())?;
+    let store = Store::open(&config.store).await.context("the store did not open")?;
     let wanted = Wanted { tenant: options.tenant, person: options.person, since, until };
-    let told =
-        story::some(&store, &wanted, |record| say(&serde_json::to_string(&record).unwrap_or_default()));
+    let mut count = 0_u64;
+    let told = story::some(&store, &wanted, |record| {
+        count += 1;
+        say(&serde_json::to_string(&record).unwrap_or_default());
+    });
     told.await.context("the records were not read")?;
+    let known = if count > 0 { Ok(()) } else { is_known(&config, &store, &wanted).await };
     store.close().await;
-    Ok(())
+    known
+}
+
+/// Whether whom somebody asks for exists: nothing to tell of a name that was mistyped is no answer. Records of a tenant outlive its
+/// section in the configuration.
+async fn is_known(config: &Config, store: &Store, wanted: &Wanted) -> Result<(), Failure> {
+    let asked = wanted.clone();
+    let recorded = store.read_long(move |tx| story::knows(tx, &asked)).await;
+    let (tenant_recorded, person_recorded) = recorded.context("the records were not read")?;
+    if let Some(tenant) = wanted.tenant.as_ref().filter(|_| !tenant_recorded)
+        && !config.tenant.keys().any(|it| it.as_str() == tenant.as_str())
+    {
+        return Err(Failure::Input(anyhow!(
+            "there is no tenant {tenant} in the configuration or in the records"
+        )));
+    }
+    match wanted.person.as_ref().filter(|_| !person_recorded) {
+        Some(person) => Err(Failure::Input(anyhow!(
+            "no record is about a person {person}; --person takes a SCIM id, as in GET /Users"
+        ))),
+        None => Ok(()),
+    }
 }
 
 async fn verify(options: Verify) -> Result<(), Failure> {
@@ -163,9 +190,16 @@ async fn trace(options: Trace) -> Result<(), Failure> {
         )));
     }
     if options.json {
-        say(&json!({"request_id": options.request_id, "records": records, "under_way": waiting}).to_string());
+        let at_once = answered_at_once(&records).is_some();
+        let told = json!({
+            "request_id": options.request_id, "records": records, "answered_at_once": at_once, "under_way": waiting,
+        });
+        say(&told.to_string());
     } else {
         show(&records, &waiting);
+        if let Some(line) = answered_at_once(&records) {
+            say(line);
+        }
     }
     Ok(())
 }
@@ -228,6 +262,17 @@ fn show(records: &[Stored], waiting: &[Value]) {
     for job in waiting {
         say(&format!("still under way: {job}"));
     }
+}
+
+/// What a client was told of a write that was stored and answered in the same moment: of that alone there is no record, or each
+/// write would cost two.
+fn answered_at_once(records: &[Stored]) -> Option<&'static str> {
+    let asked = records.first()?.record.actor.as_deref().unwrap_or_default();
+    let by_client = asked.starts_with("token:") || asked.starts_with("issuer:");
+    let told = records.iter().any(|it| it.record.action == "answered");
+    (by_client && !told).then_some(
+        "answered at once, with success: a write that has to wait, or is refused, has a line of its own for its answer",
+    )
 }
 
 /// A detail as lines: what changed field by field, the rest as it is.

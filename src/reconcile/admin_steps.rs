@@ -53,6 +53,7 @@ impl Case<'_> {
         (entry, outcome): (Entry, &'static str),
     ) -> Result<(), Trouble> {
         let Some(id) = made.id() else { return Err(Trouble::unconfirmed("the administrator")) };
+        let entry = entry.having_made("adminUserId", id.0);
         let owes_reset_mail = !self.tenant.policy.admin_sso;
         let found = AdminLink::new(id, made.user_name().unwrap_or(user_name).to_owned());
         self.link.admin = Some(AdminLink { ours: true, owned, owes_reset_mail, ..found });
@@ -108,6 +109,8 @@ impl Case<'_> {
     /// `setIsActive` is documented for "authenticated user" only: where it is refused, or does nothing, the whole object does it.
     async fn switch_admin(&mut self, id: UserId, on: bool) -> Result<(), Trouble> {
         let entry = self.begin("setIsActive", &json!({"userId": id, "isActive": on})).await?;
+        let was = self.seen.admin.as_ref().map(|seen| seen.admin.enabled());
+        let entry = entry.turning("enabled", &json!(was), &json!(on));
         match self.calls.set_admin_active(id, on).await {
             Err(upstream::Error::Forbidden(_) | upstream::Error::Rejected { .. }) => {
                 self.close(entry, "refused").await?;
@@ -240,6 +243,7 @@ impl Case<'_> {
         }
         self.save_link().await?;
         let entry = self.begin("addRole", &json!({"userId": id, "role": role})).await?;
+        let entry = entry.turning("role", &Value::Null, &json!(role));
         let answer = self.calls.add_role(id, role).await;
         let given = self.end_as(Doing::Granting, entry, answer, &format!("the role {role}")).await;
         if matches!(given, Err(Trouble::Refused(_))) {
@@ -254,6 +258,7 @@ impl Case<'_> {
     /// Takes one role that the bridge gave.
     pub(super) async fn revoke_role(&mut self, id: UserId, role: &RoleType) -> Result<(), Trouble> {
         let entry = self.begin("removeRole", &json!({"userId": id, "role": role})).await?;
+        let entry = entry.turning("role", &json!(role), &Value::Null);
         let answer = self.calls.remove_role(id, role).await;
         self.end_as(Doing::Removing, entry, answer, "the removal of the role").await?;
         if let Some(seen) = &mut self.seen.admin {

@@ -109,6 +109,7 @@ impl Case<'_> {
         let Some(id) = made.id() else {
             return Err(Trouble::Lost("RingCX answered a new agent without its id.".to_owned()));
         };
+        let entry = entry.having_made("agentId", id.0);
         let group = made.group_id().unwrap_or(group);
         let owned: std::collections::BTreeSet<String> = owned.collect();
         self.link.agent = Some(AgentLink {
@@ -300,11 +301,16 @@ impl Case<'_> {
         body: &Map<String, Value>,
         target: AgentGroupId,
     ) -> Result<ObservedAgent, Trouble> {
+        let within = |body: &Map<String, Value>, group: AgentGroupId| {
+            let mut whole = body.clone();
+            whole.insert("groupId".to_owned(), json!(group));
+            whole
+        };
         for &strategy in strategies {
             let entry = self
                 .begin("moveAgent", &json!({"agentId": seen.id, "to": target, "strategy": strategy.as_str()}))
                 .await?
-                .changing(&seen.agent.for_put(), body);
+                .changing(&within(&seen.agent.for_put(), seen.group), &within(body, target));
             let answer = self.send_move(strategy, seen, body.clone(), target).await;
             let shown = match answer {
                 // "Not like this" is an answer to the way, not to the wish: try the next way.

@@ -97,6 +97,8 @@ pub(super) struct Entry {
     started: jiff::Timestamp,
     /// What the call was to change, for the auditor.
     changed: Value,
+    /// The account that it has made, for the auditor.
+    made: Value,
     /// What RingCX said against it.
     reason: Option<String>,
 }
@@ -124,12 +126,30 @@ impl Entry {
     }
 
     fn new(id: String, operation: &str, intent: Value, started: jiff::Timestamp) -> Self {
-        Self { id, operation: operation.to_owned(), intent, started, changed: Value::Null, reason: None }
+        Self {
+            id,
+            operation: operation.to_owned(),
+            intent,
+            started,
+            changed: Value::Null,
+            made: Value::Null,
+            reason: None,
+        }
     }
 
     /// With before and after of what the call is to change.
     pub(super) fn changing(self, before: &Map<String, Value>, after: &Map<String, Value>) -> Self {
         Self { changed: differences(before, after), ..self }
+    }
+
+    /// With before and after of the one thing that the call is to change.
+    pub(super) fn turning(self, what: &str, before: &Value, after: &Value) -> Self {
+        Self { changed: json!({what: {"before": before, "after": after}}), ..self }
+    }
+
+    /// With the id of what the call has made.
+    pub(super) fn having_made(self, what: &str, id: i64) -> Self {
+        Self { made: json!({what: id}), ..self }
     }
 }
 
@@ -246,8 +266,10 @@ impl Case<'_> {
         let took = self.clock.now().duration_since(entry.started).as_millis();
         let mut detail = json!({"call": entry.intent, "outcome": outcome, "duration_ms": took});
         if let Value::Object(fields) = &mut detail {
-            if !entry.changed.is_null() {
-                fields.insert("changed".to_owned(), entry.changed.clone());
+            for (name, value) in [("changed", &entry.changed), ("made", &entry.made)] {
+                if !value.is_null() {
+                    fields.insert(name.to_owned(), value.clone());
+                }
             }
             if let Some(reason) = &entry.reason {
                 fields.insert("reason".to_owned(), json!(reason));

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::case::Case;
 use super::lease::{Lease, unavailable};
 use crate::domain::policy::AssignmentMode;
-use crate::store::{self, facts};
+use crate::store::{self, audit, facts};
 use crate::upstream::model::{RightsDocId, UserId};
 use crate::upstream::{self, Calls};
 
@@ -174,7 +175,9 @@ impl Batch<'_, '_> {
             let replaces = !before.is_subset(&holders) || !missing.iter().all(|user| holders.contains(user));
             learned = Some(if replaces { AssignmentMode::Replace } else { AssignmentMode::Add });
             if replaces {
+                let lost: Vec<UserId> = before.difference(&holders).copied().collect();
                 assign(&self.case.calls, doc, &whole).await?;
+                given_back(self.case, doc, &lost).await?;
                 holders = self.case.calls.assignees(doc).await?;
             }
             forget(self.case, doc).await?;
@@ -229,10 +232,22 @@ async fn mend(case: &Case<'_>, doc: RightsDocId, without: Option<UserId>) -> Res
         holders => holders?,
     };
     let whole: Vec<UserId> = before.union(&holders).filter(|user| Some(**user) != without).copied().collect();
-    if whole.iter().any(|user| !holders.contains(user)) {
+    let lost: Vec<UserId> = whole.iter().filter(|user| !holders.contains(user)).copied().collect();
+    if !lost.is_empty() {
         assign(&case.calls, doc, &whole).await?;
+        given_back(case, doc, &lost).await?;
     }
     forget(case, doc).await
+}
+
+/// Tells the auditor who has the document again that an assignment to somebody else had taken from them.
+async fn given_back(case: &Case<'_>, doc: RightsDocId, users: &[UserId]) -> Result<(), upstream::Error> {
+    let (tenant, record) = (
+        case.tenant.id.clone(),
+        case.decision("restoreRightsDoc", &json!({"rightsDocId": doc, "userIds": users, "outcome": "done"})),
+    );
+    let noted = case.store.write(move |tx| audit::append(tx, &tenant, &record)).await;
+    noted.map_err(|error: store::Error| unavailable(true, &error))
 }
 
 /// Who held the document before a call that was cut short.

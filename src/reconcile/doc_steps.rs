@@ -23,6 +23,7 @@ impl Case<'_> {
         let fresh = self.link.admin.as_mut().is_some_and(|link| link.granted_docs.insert(doc));
         self.save_link().await?;
         let entry = self.begin("assignRightsDoc", &json!({"userId": id, "rightsDocId": doc})).await?;
+        let entry = entry.turning("rightsDoc", &Value::Null, &json!(doc));
         let batch = Batch { mode: self.assignment_mode().await?, case: self };
         let given = self.tenant.doc_batches.grant(doc, id, &batch).await;
         let Given { holders, learned } = match given {
@@ -77,6 +78,7 @@ impl Case<'_> {
     /// Takes one rights document that the bridge gave.
     pub(super) async fn revoke_rights_doc(&mut self, id: UserId, doc: RightsDocId) -> Result<(), Trouble> {
         let entry = self.begin("unassignRightsDoc", &json!({"userId": id, "rightsDocId": doc})).await?;
+        let entry = entry.turning("rightsDoc", &json!(doc), &Value::Null);
         let answer = self.tenant.doc_batches.revoke(doc, id, self).await;
         self.end_as(Doing::Removing, entry, answer, "the removal of the rights document").await
     }

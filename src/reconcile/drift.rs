@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::listing::Listed;
 use super::tenant::Known;
@@ -16,7 +16,7 @@ use super::{ContactError, Error, Reconciler, Tenant};
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{Actor, PersonId, TenantId};
-use crate::store::{self, jobs, links, members, people};
+use crate::store::{self, audit, jobs, links, members, people};
 use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
 use crate::upstream::{self, Calls, Lane};
 
@@ -143,11 +143,19 @@ impl Reconciler {
             .collect();
         let count = ids.len();
         let (of, now, by) = (tenant.id.clone(), self.clock.now(), by.cloned());
+        let noticed = ids.iter().map(|(id, ..)| self.record(id, by.clone(), "noticed", &Value::Null));
+        let noticed: Vec<audit::Record> = noticed.collect();
         self.store
             .write(move |tx| {
-                for (id, adopt, lane) in &ids {
+                for ((id, adopt, lane), noticed) in ids.iter().zip(&noticed) {
                     let Some(mut link) = links::get(tx, &of, id)? else { continue };
                     if let (Some(group), Some(agent)) = (adopt, &mut link.agent) {
+                        let moved = json!({"groupId": {"before": agent.id.group, "after": group}});
+                        let detail = json!({
+                            "agentId": agent.id.agent, "changed": moved, "decision": "the move in RingCX is taken over",
+                        });
+                        let record = audit::Record { detail: detail.to_string(), ..noticed.clone() };
+                        audit::append(tx, &of, &record)?;
                         if agent.home == Some(agent.id.group) {
                             agent.home = Some(*group);
                         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::agent_steps::{LATE, LOOKS};
 use super::case::Case;
@@ -191,6 +192,8 @@ impl Case<'_> {
             ))));
         };
         let group = AgentGroupId(group);
+        let linked = json!({"linked": {"agentId": agent}, "rcUserId": extension});
+        self.note_decision("link", &linked).await?;
         self.link.agent = Some(AgentLink {
             id: AgentGroupAgent { agent: AgentId(agent), group },
             username: item.name.clone(),

@@ -23,6 +23,8 @@ const CREATE: &str = "createAgentGroup";
 
 /// What is looked for on behalf of a SCIM group.
 struct Sought {
+    /// Whose.
+    id: GroupId,
     /// Its name.
     name: String,
     /// The agent group that it is tied to.
@@ -48,18 +50,25 @@ impl Reconciler {
         };
         let body = super::work::parse(&group.body)?;
         let tied = group.agent_group.map(AgentGroupId);
-        let sought =
-            Sought { name: group_keys(&body).display_name, tied, makes: makes(tenant, &group, &body) };
+        let sought = Sought {
+            id: id.clone(),
+            name: group_keys(&body).display_name,
+            tied,
+            makes: makes(tenant, &group, &body),
+        };
         match self.agent_group_of(tenant, &sought, job).await {
             Ok(None) => self.finish_job(job).await,
             Ok(Some((agent_group, ours))) => {
                 let (of, id, now) = (tenant.id.clone(), id.clone(), self.clock.now());
                 let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
+                let linked = json!({"agentGroupId": agent_group, "made": ours});
+                let record = self.group_record(&id, &by, "link_group", &linked);
                 let lease = job.lease();
                 self.store
                     .write(move |tx| {
                         if tied != Some(agent_group) {
                             groups::link(tx, &of, &id, agent_group.0, ours)?;
+                            audit::append(tx, &of, &record)?;
                         }
                         lease.check(tx)?;
                         planned::replace(tx, &of, &jobs::group_subject(&id), &[], now)?;
@@ -108,7 +117,7 @@ impl Reconciler {
             self.plan_group(tenant, &job.person).await?;
             return Ok(None);
         }
-        let made = self.make_group(tenant, &calls, name, job).await;
+        let made = self.make_group(tenant, &calls, sought, job).await;
         if let Err(Trouble::Refused(_)) = &made {
             // RingCX may show late what an earlier try has made, and then its name is taken.
             if let Some(found) = self.listed_group(tenant, &calls, name, None).await? {
@@ -145,7 +154,7 @@ impl Reconciler {
         &self,
         tenant: &Tenant,
         calls: &Calls,
-        name: &str,
+        Sought { id, name, .. }: &Sought,
         job: &jobs::Job,
     ) -> Result<AgentGroupId, Trouble> {
         let entry = journal::Entry {
@@ -169,8 +178,12 @@ impl Reconciler {
             Err(upstream::Error::Held(_) | upstream::Error::Outdated) => "held",
             Err(_) => "refused",
         };
-        let detail = json!({"groupName": name, "outcome": outcome});
-        let record = self.record(&job.person, job.causes.last().cloned(), CREATE, &detail);
+        let mut detail = json!({"call": {"groupName": name}, "outcome": outcome});
+        if let (Value::Object(fields), Ok(group)) = (&mut detail, &made) {
+            fields.insert("made".to_owned(), json!({"agentGroupId": group.id}));
+        }
+        let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
+        let record = self.group_record(id, &by, CREATE, &detail);
         let (of, now, lease) = (tenant.id.clone(), self.clock.now(), job.lease());
         self.store
             .write(move |tx| {
@@ -231,7 +244,7 @@ impl Reconciler {
     ) -> Result<Worked, store::Error> {
         tracing::error!(tenant = %tenant.id, group.id = %id, why, "an agent group was not made and waits for an operator");
         let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
-        let record = self.record(&job.person, Some(by.clone()), "parked", &json!({"detail": why}));
+        let record = self.group_record(id, &by, "parked", &json!({"detail": why}));
         let text = format!(
             "No agent group was made for group {id}: {why} Give the group another name in the identity provider, or put it right in \
              RingCX and run `ringcx-scim tenant release`."

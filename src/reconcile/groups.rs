@@ -93,7 +93,10 @@ impl Reconciler {
                 }
                 let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
                 let changed = fields_changed(None, &new);
-                let detail = json!({"changed": changed, "added": moved.added, "skipped": moved.skipped});
+                let mut detail = json!({"changed": changed, "added": moved.added, "skipped": moved.skipped});
+                if let (Value::Object(fields), Some(group)) = (&mut detail, linked) {
+                    fields.insert("linked".to_owned(), json!({"agentGroupId": group}));
+                }
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 let made = membership(&id, &new, linked);
                 pinning::pin(tx, &of, &made, now)?;
@@ -248,7 +251,13 @@ impl Reconciler {
         Ok(written)
     }
 
-    fn group_record(&self, id: &GroupId, by: &Actor, action: &str, detail: &Value) -> audit::Record {
+    pub(super) fn group_record(
+        &self,
+        id: &GroupId,
+        by: &Actor,
+        action: &str,
+        detail: &Value,
+    ) -> audit::Record {
         audit::Record::new(&self.ids.next(), self.clock.now(), by, action, detail).about_group(id)
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::accept;
@@ -22,7 +22,7 @@ use crate::domain::{Actor, PersonId, TenantId};
 use crate::scim::patch::{self, PatchOp};
 use crate::scim::{self, Resource, Rules, check, quirks, schema};
 use crate::store::revisions::{self, Kind, NewRevision};
-use crate::store::{audit, jobs, people};
+use crate::store::{Tx, audit, jobs, links, people};
 use crate::upstream::Lane;
 use crate::upstream::model::AgentGroupId;
 
@@ -116,7 +116,9 @@ impl Reconciler {
             .write(move |tx| {
                 let accepted =
                     accept::create(tx, &of, &known, &accept::New { id: &fresh, user: &new, home }, &by, now)?;
-                audit::append(tx, &of.id, &decided(&record, &accepted, fields_changed(None, &new)))?;
+                let told = decided(&record, &accepted, fields_changed(None, &new));
+                let told = with_accounts(tx, &of.id, told)?;
+                audit::append(tx, &of.id, &told)?;
                 Ok::<_, Error>(accepted)
             })
             .await?;
@@ -389,6 +391,21 @@ fn not_met() -> Outcome {
 }
 
 /// For the auditor: what changes, and whether RingCX has to do with it.
+/// A record of a create, with the accounts in RingCX that the person has taken over.
+fn with_accounts(tx: &mut Tx<'_>, tenant: &TenantId, record: audit::Record) -> Result<audit::Record, Error> {
+    let Some(person) = &record.person else { return Ok(record) };
+    let link = links::get(tx, tenant, person)?.unwrap_or_default();
+    let agent = link.agent.map(|agent| ("agentId", agent.id.agent.0));
+    let admin = link.admin.map(|admin| ("adminUserId", admin.id.0));
+    let linked: Map<String, Value> =
+        agent.into_iter().chain(admin).map(|(name, id)| (name.to_owned(), json!(id))).collect();
+    let mut detail: Map<String, Value> = serde_json::from_str(&record.detail).unwrap_or_default();
+    if !linked.is_empty() {
+        detail.insert("linked".to_owned(), Value::Object(linked));
+    }
+    Ok(audit::Record { detail: Value::Object(detail).to_string(), ..record })
+}
+
 fn decided(record: &audit::Record, accepted: &Accepted, changed: Value) -> audit::Record {
     let (person, decision) = match accepted {
         Accepted::Now(id) => (Some(id), json!({"decision": "stored"})),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use super::case::Case;
 use super::trouble::{Doing, Trouble};
 use crate::domain::desired::Desired;
@@ -30,6 +32,7 @@ impl Case<'_> {
                     ))));
                 }
                 self.link.agent = None;
+                self.note_gone(&json!({"agentId": link.id.agent})).await?;
                 self.save_link().await?;
             }
         }
@@ -42,6 +45,7 @@ impl Case<'_> {
                 Err(upstream::Error::NotFound) => {
                     // Nor does its name stand in the way of a new one.
                     self.link.admin = None;
+                    self.note_gone(&json!({"adminUserId": link.id})).await?;
                     return self.forget_admin(link.id).await;
                 }
                 Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
@@ -65,6 +69,12 @@ impl Case<'_> {
             self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
         }
         Ok(())
+    }
+
+    /// An account that RingCX no longer has is let go of.
+    async fn note_gone(&self, account: &Value) -> Result<(), Trouble> {
+        let why = "RingCX no longer has the account; the person is tied to it no more";
+        self.note_decision("noticed", &json!({"account": account, "decision": why})).await
     }
 
     /// The agent where it was last, else where it ought to be, else in any group: somebody may have moved it, also into a group

@@ -57,7 +57,8 @@ impl Reconciler {
         }
         let refusal = kept.as_ref().map(refusal);
         let action = if kept.is_some() { "kept" } else { "settled" };
-        let records = self.settled_records(loaded, done.taken, action, state);
+        let mut records = self.settled_records(loaded, done.taken, action, state);
+        records.extend(self.yielded(loaded, job, suspended));
         let (before, lease) = (loaded.link.clone(), job.lease());
         self.store
             .write(move |tx| {
@@ -99,6 +100,17 @@ impl Reconciler {
                 release_names(tx, &tenant, &id, &user)
             })
             .await
+    }
+
+    /// A record of a disable by hand to which the bridge yields now.
+    fn yielded(&self, loaded: &Loaded, job: &jobs::Job, suspended: bool) -> Option<audit::Record> {
+        let turned = json!({"agent or administrator may work": {"before": true, "after": false}});
+        let why =
+            "somebody has switched the person off in RingCX; it stays so until the client switches them on";
+        let detail = json!({"changed": turned, "decision": why});
+        let by = job.causes.last().cloned();
+        (suspended && !loaded.person.suspended)
+            .then(|| self.record(&loaded.person.id, by, "noticed", &detail))
     }
 
     /// A record for each write that is settled through revision `taken`.

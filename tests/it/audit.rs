@@ -241,7 +241,8 @@ async fn the_actor_stays_the_same_when_its_token_is_rotated_and_commands_tell_th
     let operator = all.iter().find(|it| it["action"] == "rotate_token").unwrap();
     assert!(operator["actor"].as_str().unwrap().starts_with("cli:"), "{operator}");
     assert_eq!(lines(&["--until", "2020-01-01"]), Vec::<Value>::new());
-    assert_eq!(lines(&["--tenant", "other"]), Vec::<Value>::new());
+    assert_eq!(lines(&["--tenant", "default", "--until", "2020-01-01"]), Vec::<Value>::new());
+    assert_eq!(lines(&["--person", person, "--until", "2020-01-01"]), Vec::<Value>::new());
     let disabled = mine.iter().find(|it| it["action"] == "disableAgent").unwrap();
     let (code, out, error) = run(&config, &["audit", "trace", disabled["request_id"].as_str().unwrap()]);
     assert_eq!(code, 0, "{error}");
@@ -250,9 +251,28 @@ async fn the_actor_stays_the_same_when_its_token_is_rotated_and_commands_tell_th
     {
         assert!(out.contains(part), "{part} is not in\n{out}");
     }
+    let stored = mine.iter().find(|it| it["detail"]["decision"] == "stored").unwrap();
+    answers_are_told(&config, &[(stored, true), (disabled, false), (operator, false)]);
     assert_eq!(run(&config, &["audit", "trace", "nobody"]).0, 2);
     serve.kill();
     broken_chains_are_named(&config, &database);
+}
+
+/// What was stored and answered in the same moment has no record of its answer; the story says how it ended. Nobody is told nothing
+/// of a name that was mistyped.
+fn answers_are_told(config: &Path, records: &[(&Value, bool)]) {
+    for (record, at_once) in records {
+        let request = record["request_id"].as_str().unwrap();
+        let (_, out, _) = run(config, &["audit", "trace", request]);
+        assert_eq!(out.contains("answered at once, with success"), *at_once, "{out}");
+        let (_, out, _) = run(config, &["audit", "trace", request, "--json"]);
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["answered_at_once"], *at_once, "{out}");
+    }
+    for (option, unknown) in [("--tenant", "other"), ("--person", "nobody")] {
+        let (code, out, error) = run(config, &["audit", "export", option, unknown]);
+        assert_eq!((code, out.as_str()), (2, ""), "{error}");
+        assert!(error.contains(unknown) && error.lines().count() == 1, "{error}");
+    }
 }
 
 /// What somebody with the file can do, and what `audit verify` says to it.

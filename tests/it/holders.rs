@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ringcx_scim::clock::Clock;
+use ringcx_scim::store::audit::story;
 use ringcx_simulator::{Fault, FaultKind, Seed};
 use serde_json::{Value, json};
 
@@ -105,5 +106,15 @@ async fn an_assignment_cut_short_before_its_repair_is_mended_and_gives_nothing_t
         expected.push(user_id(&bridge, "ann@example.com"));
         expected.sort_unstable();
         assert_eq!(bridge.ringcx.assignments(4712), expected);
+        // The auditor finds who has it again.
+        let mut restored = Vec::new();
+        story::each(&bridge.store, |it| {
+            if it.record.action == "restoreRightsDoc" {
+                restored.push(it.detail()["userIds"].as_array().unwrap().len());
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(restored, [301]);
     }
 }

@@ -26,6 +26,7 @@ mod contract;
 mod controller;
 mod corpora;
 mod crash;
+mod decisions;
 mod details;
 mod dialect;
 mod doctor;

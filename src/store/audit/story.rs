@@ -177,6 +177,19 @@ pub async fn some(store: &Store, wanted: &Wanted, mut take: impl FnMut(Stored)) 
     }
 }
 
+/// Whether there is any record of the tenant, and any about the person, at whatever time.
+///
+/// # Errors
+/// When the store cannot answer.
+pub fn knows(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<(bool, bool), Error> {
+    let mut any = |column: &str, value: &Option<String>| {
+        let Some(value) = value else { return Ok(false) };
+        let sql = ["SELECT 1 FROM audit WHERE ", column, " = $1 LIMIT 1"].concat();
+        Ok::<_, Error>(tx.one(&sql, &[value.into()], |_| Ok(()))?.is_some())
+    };
+    Ok((any("tenant", &wanted.tenant)?, any("person_id", &wanted.person)?))
+}
+
 /// The records of a request, by the id that the bridge or the client gave it, in the order in which they were made.
 ///
 /// # Errors
