@@ -114,13 +114,15 @@ fn config(options: &Options, folder: &Path, seed: &Seed, upstream_url: &str) -> 
         (
             "BRIDGE__TENANT__DEFAULT__POLICY__ALLOWED_ROLES",
             r#"["USER", "ACCESS_SIBLINGS", "ACCESS_AUDIT_LOG", "REPORT_ADMINISTRATIVE_USER", "WFO_ACCESS",
-                "ACCESS_GOODDATA_EDITOR", "ACCESS_GOODDATA_ANALYST", "ACCESS_GOODDATA_VIEWER"]"#
+                "ACCESS_GOODDATA_EDITOR", "ACCESS_GOODDATA_ANALYST", "ACCESS_GOODDATA_VIEWER",
+                "ACCESS_GOODDATA_ADMIN", "ACCESS_GOODDATA_EXPLORER", "ACCESS_GOODDATA_EMBEDDED_EXPLORER",
+                "ACCESS_GOODDATA_EMBEDDED_DASHBOARD"]"#
                 .to_owned(),
         ),
         // Every attribute can be tried.
         ("BRIDGE__TENANT__DEFAULT__POLICY__ASSIGNMENT_SHAPE", "objects".to_owned()),
         ("BRIDGE__TENANT__DEFAULT__POLICY__PHONE_LOGIN_PIN", "true".to_owned()),
-        ("BRIDGE__TENANT__DEFAULT__POLICY__ALLOWED_RIGHTS_DOCS", "[4711, 4712]".to_owned()),
+        ("BRIDGE__TENANT__DEFAULT__POLICY__ALL_RIGHTS_DOCS", "true".to_owned()),
     ];
     let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
     Config::load(None, settings)

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::grant::{self, Barred, GroupGrants, GroupWish, Membership, Pins, RightsDocNames};
+use super::grant::{self, Barred, GroupGrants, GroupWish, Membership, Pins};
 use super::lookup::{self, ASSIGNED};
 use super::policy::{
     AgentDefaults, ExternalIdSource, GroupMapping, LinkExtension, MappedAgentType, Persona, Policy,
 };
+use super::rights_docs::RightsDocs;
 use super::{fold, mapping, person};
 use crate::scim::{Error, Resource, urn};
 use crate::upstream::model::{
@@ -23,10 +24,8 @@ pub struct Directory {
     pub agent_groups: Vec<AgentGroup>,
     /// The states in which an agent can begin.
     pub aux_states: Vec<AuxState>,
-    /// The rights documents by folded name.
-    pub rights_docs: RightsDocNames,
-    /// The names of the rights documents as RingCX spells them.
-    pub rights_doc_titles: BTreeMap<RightsDocId, String>,
+    /// The rights documents.
+    pub rights_docs: RightsDocs,
     /// Dial groups and queues; none where no tenant's setting has asked for them.
     pub assignables: Option<Assignables>,
 }
@@ -189,7 +188,8 @@ pub fn check_names(user: &Resource, terms: &Terms<'_>) -> Result<(), Error> {
         }
     }
     let roles = grant::asked_roles(user, terms.policy, terms.mappings).fault;
-    let docs = grant::asked_rights_docs(user, terms.policy, terms.mappings).fault;
+    let known = &terms.directory.rights_docs;
+    let docs = grant::asked_rights_docs(user, terms.policy, terms.mappings, known).fault;
     roles.or(docs).map_or(Ok(()), Err)
 }
 
@@ -297,9 +297,11 @@ fn desired_admin(
     faults: &mut Vec<String>,
 ) -> Option<DesiredAdmin> {
     let asked = grant::asked_roles(user, terms.policy, terms.mappings);
-    let asked_docs = grant::asked_rights_docs(user, terms.policy, terms.mappings);
+    let docs = &terms.directory.rights_docs;
+    let asked_docs = grant::asked_rights_docs(user, terms.policy, terms.mappings, docs);
     if active && terms.policy.manage_admins {
         faults.extend(asked.fault.into_iter().chain(asked_docs.fault).map(|why| why.detail));
+        faults.extend(grants.faults);
     }
     let (mut roles, mut rights_docs) = (asked.given, asked_docs.given);
     roles.extend(grants.roles);

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::person::elements;
 use super::policy::{GroupMapping, LINKED_BY_NAME, MappedAgentType, Policy};
+use super::rights_docs::RightsDocs;
 use super::{GroupId, fold};
 use crate::scim::schema::AGENT_GROUP;
 use crate::scim::{Error, Resource};
@@ -55,6 +56,8 @@ pub struct GroupGrants {
     pub rights_docs: BTreeSet<RightsDocId>,
     /// Roles that let their holder gain more and that another group has given first.
     pub barred: BTreeSet<Barred>,
+    /// What groups name and the tenant does not give, one sentence each.
+    pub faults: BTreeSet<String>,
 }
 
 /// A role that a group does not give, because the grant belongs to another group.
@@ -82,9 +85,6 @@ impl Barred {
 /// Which group was the first to give what lets its holder gain more, by the key of the grant; see [`pin_keys`].
 pub type Pins = BTreeMap<String, GroupId>;
 
-/// The names of rights documents, folded, as RingCX has them.
-pub type RightsDocNames = BTreeMap<String, RightsDocId>;
-
 /// What `memberships` give under `policy` and `mappings`.
 ///
 /// The agent group is that of the smallest (priority, folded name, id), so there are no ties and no history.
@@ -92,7 +92,7 @@ pub fn by_groups(
     memberships: &[Membership],
     policy: &Policy,
     mappings: &[GroupMapping],
-    docs: &RightsDocNames,
+    docs: &RightsDocs,
     pins: &Pins,
 ) -> GroupGrants {
     let mut grants = GroupGrants::default();
@@ -119,15 +119,22 @@ pub fn by_groups(
             for role in mapped_roles(mapping, policy) {
                 grants.give(role, group, &mapping_key(mapping), pins);
             }
-            grants.rights_docs.extend(mapping.rights_docs.iter().copied().map(RightsDocId));
+            let named = mapping.rights_docs.iter().copied().map(RightsDocId);
+            grants.rights_docs.extend(named.filter(|doc| may_give_doc(*doc, policy, docs)));
         }
         if let Some(id) = group.linked {
             consider((LINKED_BY_NAME, fold(&group.display_name), &group.id, GroupWish::Linked(id)));
         }
-        if let Some(role) = role_of_prefix(group, policy) {
-            grants.give(role, group, &name_key(group), pins);
+        match role_of_prefix(group, policy, mappings) {
+            Some(Ok(role)) => grants.give(role, group, &name_key(group), pins),
+            Some(Err(why)) => drop(grants.faults.insert(why)),
+            None => {}
         }
-        grants.rights_docs.extend(doc_of_prefix(group, policy, docs));
+        match doc_of_prefix(group, policy, mappings, docs) {
+            Some(Ok(doc)) => drop(grants.rights_docs.insert(doc)),
+            Some(Err(why)) => drop(grants.faults.insert(why)),
+            None => {}
+        }
     }
     grants.agent_group = winner.map(|(.., wish)| wish);
     grants
@@ -158,7 +165,7 @@ pub fn pin_keys(group: &Membership, policy: &Policy, mappings: &[GroupMapping]) 
             keys.insert(mapping_key(mapping));
         }
     }
-    if role_of_prefix(group, policy).is_some_and(|role| is_privileged(&role)) {
+    if role_of_prefix(group, policy, mappings).is_some_and(|it| it.is_ok_and(|role| is_privileged(&role))) {
         keys.insert(name_key(group));
     }
     keys
@@ -180,20 +187,52 @@ pub(super) fn mapped_roles<'a>(
     mapping.roles.iter().map(|role| role_named(role, policy)).filter(|role| may_be_given(role, policy))
 }
 
-/// The role that a group gives by its name alone.
-pub(super) fn role_of_prefix(group: &Membership, policy: &Policy) -> Option<RoleType> {
-    let named = after_prefix(&group.display_name, policy.role_group_prefix.as_deref())?;
-    Some(role_named(named, policy)).filter(|role| may_be_given(role, policy))
-}
-
-/// The rights document that a group gives by its name alone.
-pub(super) fn doc_of_prefix(
+/// The role that a group gives by its name alone, or why it gives none: whoever may make groups in the identity provider chooses
+/// among the roles that the settings name, and no others.
+fn role_of_prefix(
     group: &Membership,
     policy: &Policy,
-    docs: &RightsDocNames,
-) -> Option<RightsDocId> {
+    mappings: &[GroupMapping],
+) -> Option<Result<RoleType, String>> {
+    let named = after_prefix(&group.display_name, policy.role_group_prefix.as_deref())?;
+    let role = role_named(named, policy);
+    let opted_in = || policy.privileged_roles.iter().any(|it| role_named(it, policy) == role);
+    let is_named = opted_in() || allowed_roles(policy, mappings).contains(&role);
+    Some(if is_named && may_be_given(&role, policy) {
+        Ok(role)
+    } else {
+        Err(format!(
+            "Group \"{}\" gives no role: {role} is none that this tenant gives (settings allowed_roles, privileged_roles).",
+            group.display_name
+        ))
+    })
+}
+
+/// The rights document that a group gives by its name alone, or why it gives none; nothing where the documents are not known.
+fn doc_of_prefix(
+    group: &Membership,
+    policy: &Policy,
+    mappings: &[GroupMapping],
+    docs: &RightsDocs,
+) -> Option<Result<RightsDocId, String>> {
     let named = after_prefix(&group.display_name, policy.rights_doc_group_prefix.as_deref())?;
-    docs.get(&fold(named)).copied()
+    if docs.is_empty() {
+        return None;
+    }
+    let allowed = allowed_rights_docs(policy, mappings, docs);
+    let mut found = docs.named(named).filter(|doc| allowed.contains(doc));
+    Some(match (found.next(), found.next()) {
+        (Some(doc), None) => Ok(doc),
+        (Some(one), Some(other)) => Err(format!(
+            "Group \"{}\" gives no rights document: {one} and {other} have this name.",
+            group.display_name
+        )),
+        (None, _) => Err(format!(
+            "Group \"{}\" gives no rights document: no document of this name is one that this tenant gives (setting \
+             allowed_rights_docs).",
+            group.display_name
+        )),
+    })
 }
 
 /// Whether membership of this group decides an agent group, so that no agent group is made or linked for its name.
@@ -245,8 +284,13 @@ pub fn asked_roles(user: &Resource, policy: &Policy, mappings: &[GroupMapping]) 
 }
 
 /// The rights documents that the person's own `entitlements` attribute asks for.
-pub fn asked_rights_docs(user: &Resource, policy: &Policy, mappings: &[GroupMapping]) -> Asked<RightsDocId> {
-    let allowed = allowed_rights_docs(policy, mappings);
+pub fn asked_rights_docs(
+    user: &Resource,
+    policy: &Policy,
+    mappings: &[GroupMapping],
+    docs: &RightsDocs,
+) -> Asked<RightsDocId> {
+    let allowed = allowed_rights_docs(policy, mappings, docs);
     let mut asked = Asked { given: BTreeSet::new(), fault: None };
     let documents = elements(user, "entitlements").filter(|element| !names_agent_group(element));
     let texts = documents.filter_map(|element| element.get("value")).filter_map(Value::as_str);
@@ -322,10 +366,21 @@ pub(super) fn givable_roles(policy: &Policy, mappings: &[GroupMapping]) -> BTree
     roles
 }
 
-/// The rights documents that the tenant may give.
-pub(super) fn allowed_rights_docs(policy: &Policy, mappings: &[GroupMapping]) -> BTreeSet<RightsDocId> {
+/// The rights documents that the tenant may give: those that the settings name, or all that the bridge sees where they say so.
+pub(super) fn allowed_rights_docs(
+    policy: &Policy,
+    mappings: &[GroupMapping],
+    docs: &RightsDocs,
+) -> BTreeSet<RightsDocId> {
     let mapped = mappings.iter().flat_map(|it| &it.rights_docs);
-    policy.allowed_rights_docs.iter().chain(mapped).copied().map(RightsDocId).collect()
+    let named = policy.allowed_rights_docs.iter().chain(mapped).copied().map(RightsDocId);
+    let all = docs.ids().filter(|_| policy.all_rights_docs);
+    named.chain(all).filter(|doc| may_give_doc(*doc, policy, docs)).collect()
+}
+
+/// A document of the main account reaches further than the sub-account, so it needs a setting of its own.
+fn may_give_doc(doc: RightsDocId, policy: &Policy, docs: &RightsDocs) -> bool {
+    policy.master_rights_docs || !docs.is_master(doc)
 }
 
 /// The agent group that an entitlement names, by id or by name: how Okta's entitlement management gives one.

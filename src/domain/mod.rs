@@ -22,6 +22,7 @@ pub mod policy;
 #[cfg(test)]
 mod properties;
 pub mod reasons;
+pub mod rights_docs;
 
 pub use crate::scim::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};

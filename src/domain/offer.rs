@@ -64,14 +64,18 @@ fn roles(policy: &Policy, mappings: &[GroupMapping]) -> Vec<Offer> {
 }
 
 fn rights_docs(policy: &Policy, mappings: &[GroupMapping], directory: &Directory) -> Vec<Offer> {
-    let titles = &directory.rights_doc_titles;
+    let known = &directory.rights_docs;
     // Where the account's documents could not be read, those of the settings are taken at their word.
-    let is_there = |doc: &RightsDocId| titles.is_empty() || titles.contains_key(doc);
-    let docs = grant::allowed_rights_docs(policy, mappings).into_iter().filter(is_there);
-    docs.map(|doc| {
-        let name = titles.get(&doc).cloned().unwrap_or_else(|| format!("Rights document {doc}"));
-        let description = format!("The rights document {doc} of RingCX: {name}.");
-        Offer::new(doc.to_string(), name, &description)
+    let is_there = |doc: &RightsDocId| known.is_empty() || known.get(*doc).is_some();
+    let docs = grant::allowed_rights_docs(policy, mappings, known).into_iter().filter(is_there);
+    docs.map(|id| {
+        let doc = known.get(id);
+        let name = doc.map_or_else(|| format!("Rights document {id}"), |it| it.name.clone());
+        // RingCX has no description, so what the document permits speaks for it.
+        let permits = doc.map(|it| it.permits.as_str()).filter(|it| !it.is_empty());
+        let permits = permits.map(|it| format!(" It permits {it}.")).unwrap_or_default();
+        let description = format!("The rights document {id} of RingCX: {name}.{permits}");
+        Offer::new(id.to_string(), name, &description)
     })
     .collect()
 }
@@ -96,6 +100,8 @@ fn readable(role: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::rights_docs::RightsDocs;
+    use crate::upstream::model::RightsDoc;
 
     #[test]
     fn only_what_may_be_given_and_is_there_is_offered() {
@@ -106,15 +112,31 @@ mod tests {
             allowed_rights_docs: [4711, 4712].into(),
             ..Policy::default()
         };
-        let titles = [(RightsDocId(4711), "Reports".to_owned()), (RightsDocId(9), "Other".to_owned())];
-        let directory = Directory { rights_doc_titles: titles.into(), ..Directory::default() };
-        let named = |ty| {
-            let offers = offers(ty, &policy, &[], &directory);
+        let doc = |id, name: &str, is_master| RightsDoc {
+            id: RightsDocId(id),
+            name: Some(name.to_owned()),
+            is_master,
+            permissions: ["AGENT READ", "ACCOUNT READ"].map(str::to_owned).into(),
+        };
+        let listed = vec![doc(4711, "Reports", false), doc(9, "Other", false), doc(4712, "Everything", true)];
+        let directory = Directory { rights_docs: RightsDocs::of(listed), ..Directory::default() };
+        let under = |policy: &Policy, ty| {
+            let offers = offers(ty, policy, &[], &directory);
             offers.into_iter().map(|offer| (offer.id, offer.name)).collect::<Vec<_>>()
         };
+        let named = |ty| under(&policy, ty);
         let pair = |id: &str, name: &str| (id.to_owned(), name.to_owned());
         assert_eq!(named(&ROLE), [pair("REPORT_ADMINISTRATIVE_USER", "Report administrative user")]);
         assert_eq!(named(&ENTITLEMENT), [pair("4711", "Reports")]);
+        let description = &offers(&ENTITLEMENT, &policy, &[], &directory)[0].description;
+        assert_eq!(
+            description,
+            "The rights document 4711 of RingCX: Reports. It permits ACCOUNT READ, AGENT READ."
+        );
+        let masters = Policy { master_rights_docs: true, ..policy.clone() };
+        assert_eq!(under(&masters, &ENTITLEMENT), [pair("4711", "Reports"), pair("4712", "Everything")]);
+        let all = Policy { all_rights_docs: true, ..policy.clone() };
+        assert_eq!(under(&all, &ENTITLEMENT), [pair("4711", "Reports"), pair("9", "Other")], "masters apart");
     }
 
     #[test]

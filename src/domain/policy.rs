@@ -95,6 +95,10 @@ pub struct Policy {
     pub allowed_roles: BTreeSet<String>,
     /// Rights documents that it may give by `entitlements`. Those named by a group mapping are allowed too.
     pub allowed_rights_docs: BTreeSet<i64>,
+    /// Whether every rights document that the bridge's account sees may be given, also those that no setting names.
+    pub all_rights_docs: bool,
+    /// Whether master documents, which apply to the whole main account, may be given; naming one is not enough.
+    pub master_rights_docs: bool,
     /// Roles whose holder can gain more, opted into one by one.
     pub privileged_roles: BTreeSet<String>,
     /// Other names for roles, such as `"Contact Centre Admin" = "MANAGE_USERS"`.
@@ -105,9 +109,11 @@ pub struct Policy {
     pub protected: BTreeSet<String>,
     /// Whether a group that no mapping knows makes an agent group of its name.
     pub auto_create_agent_groups: bool,
-    /// A group named with this prefix and a role gives that role; left out: no group does.
+    /// A group named with this prefix and a role gives that role, if `allowed_roles`, `privileged_roles` or a mapping names it;
+    /// left out: no group does.
     pub role_group_prefix: Option<String>,
-    /// A group named with this prefix and a rights document's name gives that document; left out: no group does.
+    /// A group named with this prefix and a rights document's name gives that document, if it may be given; left out: no group
+    /// does.
     pub rights_doc_group_prefix: Option<String>,
     /// What membership of groups in groups means. Only `ignore` exists.
     pub nested_groups: NestedGroups,
@@ -188,6 +194,8 @@ impl Default for Policy {
             manage_admins: true,
             allowed_roles: BTreeSet::new(),
             allowed_rights_docs: BTreeSet::new(),
+            all_rights_docs: false,
+            master_rights_docs: false,
             privileged_roles: BTreeSet::new(),
             role_aliases: BTreeMap::new(),
             no_role_keywords: BTreeSet::from(["none".to_owned()]),

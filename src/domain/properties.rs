@@ -164,7 +164,7 @@ proptest! {
     #[test]
     fn effective_group_is_order_independent(held in memberships(), order in any::<prop::sample::Index>()) {
         let (policy, mappings) = (Policy::default(), mappings());
-        let docs = std::collections::BTreeMap::new();
+        let docs = crate::domain::rights_docs::RightsDocs::default();
         let expected = by_groups(&held, &policy, &mappings, &docs, &Pins::new());
         let mut turned = held.clone();
         if !turned.is_empty() {

@@ -46,11 +46,11 @@ pub fn reasons(standing: &Standing<'_>, terms: &Terms<'_>) -> Reasons {
     for role in grant::asked_roles(standing.user, terms.policy, terms.mappings).given {
         found.roles.entry(role).or_default().insert(Reason::Attribute);
     }
-    for doc in grant::asked_rights_docs(standing.user, terms.policy, terms.mappings).given {
+    let docs = &terms.directory.rights_docs;
+    for doc in grant::asked_rights_docs(standing.user, terms.policy, terms.mappings, docs).given {
         found.rights_docs.entry(doc).or_default().insert(Reason::Attribute);
     }
     for group in standing.memberships {
-        let docs = &terms.directory.rights_docs;
         let one = std::slice::from_ref(group);
         let grants = grant::by_groups(one, terms.policy, terms.mappings, docs, standing.pins);
         let reason = Reason::Group { group: group.display_name.clone() };

@@ -1,6 +1,5 @@
 //! First contact: the bridge reads what an account holds before it changes anything in it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use super::tenant::{Known, StoredKnown};
 use super::{Error, Reconciler, Tenant, listing};
 use crate::domain::TenantId;
 use crate::domain::desired::{Assignables, Directory};
-use crate::domain::fold;
 use crate::domain::policy::{ExternalIdSource, LinkExtension};
+use crate::domain::rights_docs::RightsDocs;
 use crate::store::{self, Store, Tx, facts, inventory};
-use crate::upstream::model::{Agent, AgentGroup, AgentGroupId, AgentId, RcAccess, RightsDocId};
+use crate::upstream::model::{Agent, AgentGroup, AgentGroupId, AgentId, RcAccess, UserId};
 use crate::upstream::{self, Calls, Lane};
 
 /// The fact under which [`Known`] is kept.
@@ -119,12 +118,17 @@ impl Reconciler {
                 it.own_user = read.own_user;
                 it.main_account.clone_from(&read.main_account);
                 it.directory.rights_docs.clone_from(&read.directory.rights_docs);
-                it.directory.rights_doc_titles.clone_from(&read.directory.rights_doc_titles);
             };
             known = self.amend(tenant, items, add).await?;
-        } else if tenant.policy.manage_admins && known.main_account.is_none() {
-            let main = main_account(&calls).await?;
-            known = self.amend(tenant, Vec::new(), move |it| it.main_account = Some(main.clone())).await?;
+        } else if tenant.policy.manage_admins {
+            if known.main_account.is_none() {
+                let main = main_account(&calls).await?;
+                known =
+                    self.amend(tenant, Vec::new(), move |it| it.main_account = Some(main.clone())).await?;
+            }
+            if known.directory.rights_docs.is_empty() {
+                known = self.refresh_rights_docs(tenant, Lane::Update).await?.unwrap_or(known);
+            }
         }
         Ok(known)
     }
@@ -155,21 +159,28 @@ impl Reconciler {
             }
             Err(error) => return Err(error),
         }
-        if let Some(own) = known.own_user {
-            match calls.rights_docs(own).await {
-                Ok(docs) => {
-                    let named = docs.into_iter().filter_map(|doc| Some((doc.id, doc.name?)));
-                    let titles: BTreeMap<RightsDocId, String> = named.collect();
-                    known.directory.rights_docs = titles.iter().map(|(id, name)| (fold(name), *id)).collect();
-                    known.directory.rights_doc_titles = titles;
-                }
-                Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
-                    tracing::warn!(error = error.kind(), "rights documents cannot be read");
-                }
-                Err(error) => return Err(error),
-            }
+        if let Some(own) = known.own_user
+            && let Some(docs) = rights_docs(calls, own).await?
+        {
+            known.directory.rights_docs = docs;
         }
         Ok(())
+    }
+
+    /// Looks again which rights documents there are: somebody may have made one, given it another name, or deleted it.
+    pub(super) async fn refresh_rights_docs(
+        &self,
+        tenant: &Tenant,
+        lane: Lane,
+    ) -> Result<Option<Arc<Known>>, ContactError> {
+        let known = self.known_now(tenant).await?.unwrap_or_default();
+        let Some(own) = known.own_user.filter(|_| tenant.policy.manage_admins) else { return Ok(None) };
+        let Some(docs) = rights_docs(&tenant.ringcx.calls(lane, None), own).await? else { return Ok(None) };
+        if docs == known.directory.rights_docs {
+            return Ok(None);
+        }
+        let relisted = move |it: &mut Known| it.directory.rights_docs.clone_from(&docs);
+        Ok(Some(self.amend(tenant, Vec::new(), relisted).await?))
     }
 
     async fn amend(
@@ -302,6 +313,18 @@ fn stored(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<(Option<Known>, i64), st
 
 fn known_at(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<i64, store::Error> {
     Ok(facts::get(tx, tenant, KNOWN_AT)?.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+/// The documents that the bridge's own account sees; nothing where it may not look.
+async fn rights_docs(calls: &Calls, own: UserId) -> Result<Option<RightsDocs>, upstream::Error> {
+    match calls.rights_docs(own).await {
+        Ok(docs) => Ok(Some(RightsDocs::of(docs))),
+        Err(error @ (upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
+            tracing::warn!(error = error.kind(), "rights documents cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The main account; empty when RingCX does not say.

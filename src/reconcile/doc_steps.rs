@@ -64,12 +64,11 @@ impl Case<'_> {
     /// Takes a document that is gone out of what is known of the account, so that it is not listed any more.
     async fn offer_no_more(&self, doc: RightsDocId) -> Result<(), Trouble> {
         let Some(known) = self.tenant.known() else { return Ok(()) };
-        if !known.directory.rights_doc_titles.contains_key(&doc) {
+        if known.directory.rights_docs.get(doc).is_none() {
             return Ok(());
         }
         amend(self.store, self.tenant, Vec::new(), self.clock.now(), move |it| {
-            it.directory.rights_docs.retain(|_, id| *id != doc);
-            it.directory.rights_doc_titles.remove(&doc);
+            it.directory.rights_docs.remove(doc);
         })
         .await?;
         Ok(())

@@ -64,6 +64,7 @@ impl Reconciler {
                     }
                     // Somebody may have made an agent group by hand, and moved people into it.
                     let known = self.list_names(tenant, Lane::Reconcile).await?;
+                    self.refresh_rights_docs(tenant, Lane::Reconcile).await?;
                     let (of, now) = (tenant.id.clone(), self.clock.now());
                     self.store
                         .write(move |tx| mend_ties(tx, &of, &known.directory.agent_groups, now))

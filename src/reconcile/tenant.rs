@@ -1,6 +1,5 @@
 //! One tenant at work: its settings, its way to RingCX, and what is known of its account.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use super::doc_batch::DocBatches;
 use crate::domain::desired::{Assignables, Directory, Terms};
 use crate::domain::office::Extensions;
 use crate::domain::policy::{AgentDefaults, ExternalIdSource, GroupMapping, Policy};
+use crate::domain::rights_docs::RightsDocs;
 use crate::domain::{TenantId, mapping};
 use crate::scim::Rules;
-use crate::upstream::model::{AgentGroup, AuxState, RcAccess, RightsDocId, UserId};
+use crate::upstream::model::{AgentGroup, AuxState, RcAccess, UserId};
 use crate::upstream::{self, Calls, RingCx};
 
 /// What a tenant is made of; the parts come from the configuration.
@@ -149,9 +149,8 @@ impl Tenant {
 pub(super) struct StoredKnown {
     agent_groups: Vec<AgentGroup>,
     aux_states: Vec<AuxState>,
-    rights_docs: BTreeMap<String, RightsDocId>,
     #[serde(default)]
-    rights_doc_titles: BTreeMap<RightsDocId, String>,
+    documents: RightsDocs,
     #[serde(default)]
     assignables: Option<Assignables>,
     own_user: Option<UserId>,
@@ -167,15 +166,14 @@ impl From<StoredKnown> for Known {
         let StoredKnown {
             agent_groups,
             aux_states,
-            rights_docs,
-            rights_doc_titles,
+            documents,
             assignables,
             own_user,
             main_account,
             external_id_source,
             rc_access,
         } = stored;
-        let directory = Directory { agent_groups, aux_states, rights_docs, rights_doc_titles, assignables };
+        let directory = Directory { agent_groups, aux_states, rights_docs: documents, assignables };
         Self { directory, own_user, main_account, external_id_source, rc_access }
     }
 }
@@ -185,8 +183,7 @@ impl From<&Known> for StoredKnown {
         Self {
             agent_groups: known.directory.agent_groups.clone(),
             aux_states: known.directory.aux_states.clone(),
-            rights_docs: known.directory.rights_docs.clone(),
-            rights_doc_titles: known.directory.rights_doc_titles.clone(),
+            documents: known.directory.rights_docs.clone(),
             assignables: known.directory.assignables.clone(),
             own_user: known.own_user,
             main_account: known.main_account.clone(),

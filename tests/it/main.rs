@@ -13,6 +13,7 @@ mod admins;
 mod adopted_power;
 mod agent_groups;
 mod alerts;
+mod allowed;
 mod api_token;
 mod audit;
 mod behind;

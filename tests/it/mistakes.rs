@@ -9,7 +9,7 @@ use crate::crash::serve::{Serve, send};
 use crate::doctor::{World, failed, lines, run, world};
 
 /// A mistake in the configuration: what is right, what is wrong, and the line that names it.
-const MISTAKES: [(&str, &str, &str, &str); 16] = [
+const MISTAKES: [(&str, &str, &str, &str); 17] = [
     (
         r#"client_secret = "simulated-secret""#,
         r#"client_secret = "wrong""#,
@@ -57,6 +57,12 @@ const MISTAKES: [(&str, &str, &str, &str); 16] = [
          ACCESS_SIBLINGS, ACCESS_AUDIT_LOG, ASSUME_USERS, REPORT_ADMINISTRATIVE_USER, WFO_ACCESS, ACCESS_GOODDATA_EDITOR, \
          ACCESS_GOODDATA_ANALYST, ACCESS_GOODDATA_VIEWER, ACCESS_GOODDATA_ADMIN, ACCESS_GOODDATA_EXPLORER, \
          ACCESS_GOODDATA_EMBEDDED_EXPLORER, ACCESS_GOODDATA_EMBEDDED_DASHBOARD",
+    ),
+    (
+        r#"allowed_roles = ["REPORT_ADMINISTRATIVE_USER"]"#,
+        r#"role_group_prefix = "RingCX Role ""#,
+        "warn",
+        "roles: policy.role_group_prefix gives none, because none is allowed; name the roles in policy.allowed_roles, or take the prefix out",
     ),
     (
         "allowed_rights_docs = [4711]",
@@ -140,7 +146,7 @@ async fn check_names_each_mistake_in_the_configuration_with_its_fix() {
 
 /// A mistake in RingCX: what goes wrong there, and the line that names it.
 type Spoil = fn(&World);
-const TROUBLES: [(&str, Spoil, &str, &str); 12] = [
+const TROUBLES: [(&str, Spoil, &str, &str); 13] = [
     (
         "an administrator who is not seen",
         |world| world.ringcx.forbid("listUsers"),
@@ -200,6 +206,13 @@ const TROUBLES: [(&str, Spoil, &str, &str); 12] = [
         "fail",
         "roles: the service user lacks MANAGE_RIGHTS, so it can give no rights document; give it that role, or take the rights documents out \
          of the configuration",
+    ),
+    (
+        "a document of the main account",
+        |world| world.ringcx.add_doc(4711, "Supervisor", true),
+        "fail",
+        "rights documents: 4711 is a master document, which applies to the whole main account, and is not given; set \
+         policy.master_rights_docs = true, or take it out",
     ),
     (
         "HTML where the API was",

@@ -68,7 +68,7 @@ const ROLES: [&str; 14] = [
 ];
 
 /// Group names: mapped, by prefix, spellings, and look-alikes.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 12] = [
     "Reporters",
     "Owners",
     "owners",
@@ -76,7 +76,10 @@ const GROUPS: [&str; 9] = [
     "ringcx role manage_rights",
     "RingCX Role ASSUME_USERS",
     "RingCX Role Chief",
+    "RingCX Role WFO_ACCESS",
     "RingCX Rights Supervisor",
+    "RingCX Rights Foreign",
+    "RingCX Rights Master",
     "Sales",
 ];
 
@@ -87,6 +90,7 @@ fn seed() -> Seed {
     Seed::empty()
         .rights_doc(4711, "Supervisor")
         .rights_doc(4712, "Foreign")
+        .master_rights_doc(4713, "Master")
         .admin(json!({"userId": 101, "userName": "boss@example.com", "roles": ["SUPER_USER", "USER"]}))
         .admin(json!({"userId": 102, "userName": "root@example.com", "roles": ["SUPER_USER"], "rootUser": true, "enabled": false}))
         .admin(json!({"userId": 103, "userName": "guarded@example.com", "roles": ["MANAGE_USERS", "USER"]}))
@@ -101,7 +105,7 @@ fn policy() -> Value {
     json!({
         "password_on_put": "omit", "default_agent_group": "Default", "adopt_admins": true, "on_delete": "delete",
         "allowed_roles": ["ACCESS_AUDIT_LOG", "MANAGE_RIGHTS", "SUPER_USER"], "privileged_roles": ["SUPER_USER"],
-        "allowed_rights_docs": [4711], "role_group_prefix": "RingCX Role ", "rights_doc_group_prefix": "RingCX Rights ",
+        "allowed_rights_docs": [4711, 4713], "role_group_prefix": "RingCX Role ", "rights_doc_group_prefix": "RingCX Rights ",
         "role_aliases": {"Auditor": "ACCESS_AUDIT_LOG", "Chief": "SUPER_USER", "Rights Boss": "MANAGE_RIGHTS"},
         "protected": ["guarded@example.com", "5001"], "mass_change": "off",
     })
@@ -120,7 +124,7 @@ fn request(dice: &mut Dice, people: &[String], groups: &[String]) -> (&'static s
             body["roles"] = json!([role(dice)]);
         }
         if dice.roll(4) == 0 {
-            body["entitlements"] = json!([{"value": *dice.pick(&["4711", "4712"])}]);
+            body["entitlements"] = json!([{"value": *dice.pick(&["4711", "4712", "4713"])}]);
         }
         body
     };
@@ -227,6 +231,7 @@ fn hold(before: &BTreeMap<i64, Value>, bridge: &TestBridge, said: &str) {
     assert!(in_power >= 1, "nobody is left in power; {said}");
     assert_eq!(bridge.ringcx.assignments(4712), [200], "{said}");
     assert!(bridge.ringcx.assignments(4711).contains(&103), "{said}");
+    assert_eq!(bridge.ringcx.assignments(4713), Vec::<i64>::new(), "{said}");
     let wanda = bridge.ringcx.agent(5001).unwrap();
     assert_eq!((&wanda["isActive"], &wanda["firstName"]), (&json!(true), &Value::Null), "{said}");
 }

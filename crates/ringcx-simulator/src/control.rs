@@ -222,6 +222,11 @@ impl Control {
         }
     }
 
+    /// Makes a rights document by hand, in place of one with this id.
+    pub fn add_doc(&self, id: i64, name: &str, is_master: bool) {
+        self.world().docs.insert(id, crate::world::Doc { is_master, ..crate::world::Doc::new(name) });
+    }
+
     /// Takes a rights document away by hand.
     pub fn remove_doc(&self, doc: i64) {
         self.world().docs.remove(&doc);

@@ -22,7 +22,7 @@ pub struct Seed {
     pub(crate) groups: Vec<(i64, String, bool)>,
     pub(crate) agents: Vec<(i64, Map<String, Value>)>,
     pub(crate) admins: Vec<Map<String, Value>>,
-    pub(crate) docs: Vec<(i64, String)>,
+    pub(crate) docs: Vec<(i64, String, bool)>,
     pub(crate) extensions: Vec<Value>,
 }
 
@@ -90,7 +90,14 @@ impl Seed {
     /// Adds a rights document.
     #[must_use]
     pub fn rights_doc(mut self, id: i64, name: &str) -> Self {
-        self.docs.push((id, name.to_owned()));
+        self.docs.push((id, name.to_owned(), false));
+        self
+    }
+
+    /// Adds a rights document of the main account.
+    #[must_use]
+    pub fn master_rights_doc(mut self, id: i64, name: &str) -> Self {
+        self.docs.push((id, name.to_owned(), true));
         self
     }
 

@@ -298,8 +298,8 @@ impl World {
             admin.entry("parentPath").or_insert(json!(format!("100.{id}")));
             self.admins.insert(id, admin);
         }
-        for (id, name) in seed.docs {
-            self.docs.insert(id, Doc::new(&name));
+        for (id, name, is_master) in seed.docs {
+            self.docs.insert(id, Doc { is_master, ..Doc::new(&name) });
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) async fn run(patient: &Patient<'_>, identity: &Identity, report: &mut
     };
     report.ok("administrators", format!("{} are visible", admins.len()));
     own_roles(patient, identity, &admins, report);
+    prefixes(patient, report);
     floor(patient, identity, &admins, report).await;
     relatives(patient, identity, &admins, report);
     rights_docs(patient, identity, report).await;
@@ -35,13 +36,32 @@ fn own_roles(patient: &Patient<'_>, identity: &Identity, admins: &[Admin], repor
         let fix = "give it that role, or set policy.manage_admins = false";
         report.fail("roles", format!("the service user lacks MANAGE_USERS, so it can give no role; {fix}"));
     }
-    let gives_docs =
-        !wanted_docs(patient).is_empty() || patient.settings.policy.rights_doc_group_prefix.is_some();
+    let policy = &patient.settings.policy;
+    let gives_docs = !wanted_docs(patient).is_empty() || policy.all_rights_docs;
     if gives_docs && !has("MANAGE_RIGHTS") {
         let fix = "give it that role, or take the rights documents out of the configuration";
         report.fail(
             "roles",
             format!("the service user lacks MANAGE_RIGHTS, so it can give no rights document; {fix}"),
+        );
+    }
+}
+
+/// A prefix gives nothing that no other setting allows.
+fn prefixes(patient: &Patient<'_>, report: &mut Report) {
+    let policy = &patient.settings.policy;
+    let mapped = patient.settings.group.iter().any(|it| !it.roles.is_empty());
+    let no_role = policy.allowed_roles.is_empty() && policy.privileged_roles.is_empty() && !mapped;
+    if policy.role_group_prefix.is_some() && no_role {
+        let fix = "name the roles in policy.allowed_roles, or take the prefix out";
+        report.warn("roles", format!("policy.role_group_prefix gives none, because none is allowed; {fix}"));
+    }
+    let no_doc = wanted_docs(patient).is_empty() && !policy.all_rights_docs;
+    if policy.rights_doc_group_prefix.is_some() && no_doc {
+        let fix = "name them in policy.allowed_rights_docs, or set policy.all_rights_docs = true";
+        report.warn(
+            "rights documents",
+            format!("policy.rights_doc_group_prefix gives none, because none is allowed; {fix}"),
         );
     }
 }
@@ -107,11 +127,19 @@ async fn rights_docs(patient: &Patient<'_>, identity: &Identity, report: &mut Re
         }
     };
     for id in wanted {
-        if docs.iter().any(|doc| doc.id.0 == id) {
-            report.ok("rights documents", format!("{id} exists"));
-        } else {
-            let fix = "correct the configuration, or let the service user see it";
-            report.fail("rights documents", format!("{id} is not there; {fix}"));
+        match docs.iter().find(|doc| doc.id.0 == id) {
+            Some(doc) if doc.is_master && !patient.settings.policy.master_rights_docs => report.fail(
+                "rights documents",
+                format!(
+                    "{id} is a master document, which applies to the whole main account, and is not given; set \
+                     policy.master_rights_docs = true, or take it out"
+                ),
+            ),
+            Some(_) => report.ok("rights documents", format!("{id} exists")),
+            None => {
+                let fix = "correct the configuration, or let the service user see it";
+                report.fail("rights documents", format!("{id} is not there; {fix}"));
+            }
         }
     }
 }

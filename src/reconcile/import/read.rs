@@ -187,11 +187,11 @@ async fn holders(
 ) -> Result<BTreeMap<UserId, BTreeSet<RightsDocId>>, upstream::Error> {
     let known = tenant.known().unwrap_or_default();
     let mut held: BTreeMap<UserId, BTreeSet<RightsDocId>> = BTreeMap::new();
-    for doc in known.directory.rights_doc_titles.keys() {
-        match calls.assignees(*doc).await {
+    for doc in known.directory.rights_docs.ids() {
+        match calls.assignees(doc).await {
             Ok(users) => {
                 for user in users {
-                    held.entry(user).or_default().insert(*doc);
+                    held.entry(user).or_default().insert(doc);
                 }
             }
             Err(upstream::Error::Forbidden { .. } | upstream::Error::NotFound) => {
