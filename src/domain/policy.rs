@@ -115,7 +115,8 @@ pub struct Policy {
     /// A group named with this prefix and a rights document's name gives that document, if it may be given; left out: no group
     /// does.
     pub rights_doc_group_prefix: Option<String>,
-    /// What membership of groups in groups means. Only `ignore` exists.
+    /// What membership of groups in groups means: `ignore` nothing, `expand` that their people are in the outer group as well. Okta and
+    /// Entra send no groups as members.
     pub nested_groups: NestedGroups,
     /// How an agent is moved to another agent group.
     pub move_strategy: MoveStrategy,

@@ -295,14 +295,14 @@ pub(super) fn block(
 /// The person under lock, with everything that decides about them.
 pub(super) fn lock(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
+    tenant: &Tenant,
     id: &PersonId,
     if_match: Option<&str>,
 ) -> Result<Loaded, Error> {
     let person =
-        people::lock(tx, tenant, id)?.filter(|it| it.deleted.is_none()).ok_or_else(|| missing(id))?;
+        people::lock(tx, &tenant.id, id)?.filter(|it| it.deleted.is_none()).ok_or_else(|| missing(id))?;
     if let Some(wanted) = if_match {
-        let groups = members::groups_of_person(tx, tenant, id)?;
+        let groups = members::groups_of_person(tx, &tenant.id, id)?;
         let current = answer::user_etag(person.version, &groups);
         if !etag_fits(wanted, &current) {
             return Err(Error::Scim(scim::Error::new(
@@ -313,7 +313,7 @@ pub(super) fn lock(
             )));
         }
     }
-    Ok(breaker::loaded(tx, tenant, person)?)
+    Ok(breaker::loaded(tx, (&tenant.id, tenant.policy.nested_groups), person)?)
 }
 
 /// Whether a list of versions, or `*`, names the current one (RFC 9110 §13.1.1, compared weakly as RFC 7644 §3.14 has them).

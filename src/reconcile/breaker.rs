@@ -20,7 +20,7 @@ use super::{Error, digest, groups, report};
 use crate::domain::access::Access;
 use crate::domain::desired::{self, Desired, Standing};
 use crate::domain::grant::{GroupGrants, Membership};
-use crate::domain::policy::MassChange;
+use crate::domain::policy::{MassChange, NestedGroups};
 use crate::domain::{GroupId, PersonId, TenantId};
 use crate::scim::Resource;
 use crate::store::losses::{self, Block, Loss};
@@ -72,7 +72,7 @@ pub(super) fn stop(
     {
         return Ok(Some(Trip { block: block.clone(), most: 0, active: *base }));
     }
-    let groups = work::memberships(tx, &tenant.id, id)?;
+    let groups = work::memberships(tx, (&tenant.id, tenant.policy.nested_groups), id)?;
     let former = Former {
         body: Some(base.to_json()),
         groups: groups.iter().map(|group| group.id.clone()).collect(),
@@ -105,7 +105,7 @@ pub(super) fn left(
     let emptied = emptied && gone.len() as u64 >= tenant.policy.mass_change_empty;
     let (mut losers, mut shown) = (Vec::new(), Vec::new());
     for id in gone {
-        let Some(loaded) = load(tx, &tenant.id, &PersonId::from(id.as_str()))? else { continue };
+        let Some(loaded) = load(tx, tenant, &PersonId::from(id.as_str()))? else { continue };
         if let Some(loser) = without(tenant, &known, &loaded, group, emptied)? {
             losers.push(loser);
             shown.push(loaded);
@@ -281,7 +281,7 @@ pub(super) fn as_wanted(tenant: &Tenant, base: &Resource, loaded: &Loaded) -> Re
 /// The groups of a person as the work sees them: also those that they have left, while that is blocked.
 pub(super) fn memberships(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
+    tenant: (&TenantId, NestedGroups),
     id: &PersonId,
     loss: Option<&Loss>,
 ) -> Result<Vec<Membership>, store::Error> {
@@ -303,25 +303,25 @@ fn with(mut memberships: Vec<Membership>, group: Membership) -> Vec<Membership> 
 }
 
 /// Everything about a person who is there.
-fn load(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<Option<Loaded>, store::Error> {
-    let Some(person) = people::get(tx, tenant, id)? else { return Ok(None) };
-    loaded(tx, tenant, person).map(Some)
+fn load(tx: &mut Tx<'_>, tenant: &Tenant, id: &PersonId) -> Result<Option<Loaded>, store::Error> {
+    let Some(person) = people::get(tx, &tenant.id, id)? else { return Ok(None) };
+    loaded(tx, (&tenant.id, tenant.policy.nested_groups), person).map(Some)
 }
 
 /// A person with everything that decides about them.
 pub(super) fn loaded(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
+    of: (&TenantId, NestedGroups),
     person: people::Person,
 ) -> Result<Loaded, store::Error> {
-    let id = &person.id;
+    let (tenant, id) = (of.0, &person.id);
     let loss = losses::get(tx, tenant, id)?;
     let is_blocked = loss.as_ref().is_some_and(|it| it.block.is_some());
     Ok(Loaded {
         link: links::get(tx, tenant, id)?.unwrap_or_default(),
         waiting: revisions::waiting(tx, tenant, id)?,
         blocked: if is_blocked { revisions::blocked(tx, tenant, id)? } else { Vec::new() },
-        memberships: memberships(tx, tenant, id, loss.as_ref())?,
+        memberships: memberships(tx, of, id, loss.as_ref())?,
         pins: pins::all(tx, tenant)?,
         unfinished: journal::unfinished(tx, tenant, id)?,
         loss,

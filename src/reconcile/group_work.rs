@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::groups::standing;
 use super::trouble::{Doing, Trouble};
 use super::work::{Loaded, Worked};
-use super::{Reconciler, Tenant, alert};
+use super::{Reconciler, Tenant, alert, nesting};
 use crate::domain::desired::group_named;
 use crate::domain::grant;
 use crate::domain::person::group_keys;
-use crate::domain::policy::Mode;
+use crate::domain::policy::{Mode, NestedGroups};
 use crate::domain::{Actor, GroupId, PersonId, TenantId, fold};
 use crate::scim::Resource;
-use crate::store::{self, Tx, audit, groups, jobs, journal, members, planned};
+use crate::store::{self, Tx, audit, groups, jobs, journal, planned};
 use crate::upstream::model::{AgentGroup, AgentGroupId};
 use crate::upstream::{self, Calls, Lane};
 
@@ -63,7 +63,7 @@ impl Reconciler {
                 let by = job.causes.last().cloned().unwrap_or_else(Actor::bridge);
                 let linked = json!({"agentGroupId": agent_group, "made": ours});
                 let record = self.group_record(&id, &by, "link_group", &linked);
-                let lease = job.lease();
+                let (lease, nested) = (job.lease(), tenant.policy.nested_groups);
                 self.store
                     .write(move |tx| {
                         if tied != Some(agent_group) {
@@ -72,7 +72,7 @@ impl Reconciler {
                         }
                         lease.check(tx)?;
                         planned::replace(tx, &of, &jobs::group_subject(&id), &[], now)?;
-                        look_at_members(tx, &of, &id, &by, now)
+                        look_at_members(tx, (&of, nested), &id, &by, now)
                     })
                     .await?;
                 self.finish_job(job).await
@@ -250,13 +250,13 @@ impl Reconciler {
              RingCX and run `ringcx-scim tenant release`."
         );
         let (of, id, job, now) = (tenant.id.clone(), id.clone(), job.clone(), self.clock.now());
-        let why = why.to_owned();
+        let (why, nested) = (why.to_owned(), tenant.policy.nested_groups);
         self.store
             .write(move |tx| {
                 audit::append(tx, &of, &record)?;
                 alert::raise(tx, &of, alert::Kind::ParkedJob, job.person.as_str(), &text, now)?;
                 jobs::park(tx, &job, &why, now)?;
-                look_at_members(tx, &of, &id, &by, now)
+                look_at_members(tx, (&of, nested), &id, &by, now)
             })
             .await?;
         Ok(Worked::Later)
@@ -314,13 +314,13 @@ fn makes(tenant: &Tenant, group: &groups::Group, body: &Resource) -> bool {
 
 fn look_at_members(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
+    of: (&TenantId, NestedGroups),
     id: &GroupId,
     by: &Actor,
     now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
-    for member in members::ids(tx, tenant, id)? {
-        jobs::enqueue_for(tx, tenant, &PersonId::from(member), Lane::Move, (now, now), by)?;
+    for member in nesting::people_in(tx, of, id)? {
+        jobs::enqueue_for(tx, of.0, &PersonId::from(member), Lane::Move, (now, now), by)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::accept::etag_fits;
 use super::record::fields_changed;
-use super::{Error, Reconciler, Tenant, breaker, group_names, pinning};
+use super::{Error, Reconciler, Tenant, breaker, group_names, nesting, pinning};
 use crate::domain::answer;
 use crate::domain::grant::{self, GroupGrants, Membership, Pins};
 use crate::domain::person::group_keys;
@@ -43,12 +43,12 @@ struct Sorted {
 
 /// What a write changed about who is in a group.
 #[derive(Default)]
-struct Moved {
-    added: BTreeSet<String>,
-    removed: BTreeSet<String>,
-    skipped: Vec<String>,
+pub(super) struct Moved {
+    pub(super) added: BTreeSet<String>,
+    pub(super) removed: BTreeSet<String>,
+    pub(super) skipped: Vec<String>,
     /// Whether a list without members has left nobody, while the mass-change guard is on.
-    emptied: bool,
+    pub(super) emptied: bool,
 }
 
 impl Reconciler {
@@ -91,6 +91,7 @@ impl Reconciler {
                 if makes_group {
                     jobs::enqueue_for(tx, &of.id, &jobs::group_subject(&id), Lane::Create, (now, now), &by)?;
                 }
+                nesting::lock(tx, &of)?;
                 let moved = change_members(tx, &of, &id, &[MemberChange::Add(wanted.clone())], now)?;
                 let changed = fields_changed(None, &new);
                 let mut detail = json!({"changed": changed, "added": moved.added, "skipped": moved.skipped});
@@ -100,8 +101,11 @@ impl Reconciler {
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 let made = membership(&id, &new, linked);
                 pinning::pin(tx, &of, &made, now)?;
-                enqueue(tx, &of, &made, &moved, &by, (now, now))?;
-                Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
+                let skipped = moved.skipped.clone();
+                for (group, moved) in nesting::reached(tx, &of, made, moved)? {
+                    enqueue(tx, &of, &group, &moved, &by, (now, now))?;
+                }
+                Ok::<_, Error>(GroupWritten { id: id.clone(), skipped })
             })
             .await?;
         self.bell.notify_waiters();
@@ -167,14 +171,16 @@ impl Reconciler {
         let if_match = if_match.map(str::to_owned);
         self.store
             .write(move |tx| {
-                let group = lock(tx, &of.id, &id, if_match.as_deref())?;
+                let group = lock(tx, &of, &id, if_match.as_deref())?;
                 let body = parse(&group)?;
                 let removed = members::clear(tx, &of.id, &id)?.into_iter().collect();
                 let moved = Moved { removed, ..Moved::default() };
                 let detail = json!({"displayName": group_keys(&body).display_name, "removed": moved.removed});
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
-                breaker::left(tx, &of, &standing(&group, &body), &moved.removed, false, &guard)?;
-                enqueue(tx, &of, &standing(&group, &body), &moved, &by, (now, now))?;
+                for (group, moved) in nesting::reached(tx, &of, standing(&group, &body), moved)? {
+                    breaker::left(tx, &of, &group, &moved.removed, false, &guard)?;
+                    enqueue(tx, &of, &group, &moved, &by, (now, now))?;
+                }
                 for outer in members::leave_all(tx, &of.id, id.as_str())? {
                     groups::touch(tx, &of.id, &outer, now)?;
                 }
@@ -211,7 +217,7 @@ impl Reconciler {
         let written = self
             .store
             .write(move |tx| {
-                let group = lock(tx, &of.id, &id, if_match.as_deref())?;
+                let group = lock(tx, &of, &id, if_match.as_deref())?;
                 let changes = if group.imported {
                     groups::set_imported(tx, &of.id, &id, false)?;
                     first_write(&changes)
@@ -226,7 +232,8 @@ impl Reconciler {
                 }
                 let moved = change_members(tx, &of, &id, &changes, now)?;
                 let changed = body != base || !moved.added.is_empty() || !moved.removed.is_empty();
-                if changed || !moved.skipped.is_empty() {
+                let skipped = moved.skipped.clone();
+                if changed || !skipped.is_empty() {
                     let detail = json!({
                         "changed": fields_changed(Some(&base), &body),
                         "added": moved.added, "removed": moved.removed, "skipped": moved.skipped,
@@ -236,15 +243,16 @@ impl Reconciler {
                 }
                 if changed {
                     groups::touch(tx, &of.id, &id, now)?;
-                    let standing = standing(&group, &base);
                     let whole = matches!(changes.last(), Some(MemberChange::Replace(it)) if !it.is_empty());
-                    breaker::joined(tx, &of, &standing, &moved.added, whole, &guard)?;
-                    breaker::left(tx, &of, &standing, &moved.removed, moved.emptied, &guard)?;
                     let later = now + if moved.emptied { times.regroup } else { times.debounce };
-                    enqueue(tx, &of, &standing, &moved, &by, (now, later))?;
+                    for (group, moved) in nesting::reached(tx, &of, standing(&group, &base), moved)? {
+                        breaker::joined(tx, &of, &group, &moved.added, whole, &guard)?;
+                        breaker::left(tx, &of, &group, &moved.removed, moved.emptied, &guard)?;
+                        enqueue(tx, &of, &group, &moved, &by, (now, later))?;
+                    }
                     enqueue_all_if_regranted(tx, &of, &group, &base, &by, &guard)?;
                 }
-                Ok::<_, Error>(GroupWritten { id: id.clone(), skipped: moved.skipped })
+                Ok::<_, Error>(GroupWritten { id: id.clone(), skipped })
             })
             .await?;
         self.bell.notify_waiters();
@@ -381,7 +389,8 @@ fn enqueue_all_if_regranted(
     if gives(tenant, &was) == gives(tenant, &is) {
         return Ok(());
     }
-    let all = members::ids(tx, &tenant.id, &before.id)?.into_iter().collect();
+    let all = nesting::people_in(tx, (&tenant.id, tenant.policy.nested_groups), &before.id)?;
+    let all = all.into_iter().collect();
     if gives(tenant, &is) != GroupGrants::default() {
         breaker::joined(tx, tenant, &is, &all, false, guard)?;
     }
@@ -452,11 +461,11 @@ fn parse(group: &groups::Group) -> Result<Resource, Error> {
 
 fn lock(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
+    tenant: &Tenant,
     id: &GroupId,
     if_match: Option<&str>,
 ) -> Result<groups::Group, Error> {
-    let group = groups::lock(tx, tenant, id)?
+    let group = groups::lock(tx, &tenant.id, id)?
         .ok_or_else(|| Error::Scim(scim::Error::not_found("Group", id.as_str())))?;
     let current = answer::group_etag(group.version);
     if if_match.is_some_and(|wanted| !etag_fits(wanted, &current)) {
@@ -465,5 +474,6 @@ fn lock(
             format!("The group has changed since you read it; its version is now {current}. Read it again."),
         )));
     }
+    nesting::lock(tx, tenant)?;
     Ok(group)
 }

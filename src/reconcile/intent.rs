@@ -175,7 +175,7 @@ impl Reconciler {
         let accepted = self
             .store
             .write(move |tx| {
-                let loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
+                let loaded = accept::lock(tx, &of, &id, if_match.as_deref())?;
                 if let Some(waiting) = loaded.waiting.iter().find(|it| it.kind == Kind::Delete) {
                     // Asked again: what was set aside for a person may go through by now.
                     if jobs::get(tx, &of.id, &id)?.is_some_and(|job| job.parked.is_some()) {
@@ -273,7 +273,7 @@ impl Reconciler {
         let accepted = self
             .store
             .write(move |tx| {
-                let mut loaded = accept::lock(tx, &of.id, &id, if_match.as_deref())?;
+                let mut loaded = accept::lock(tx, &of, &id, if_match.as_deref())?;
                 if loaded.waiting.iter().any(|it| it.kind == Kind::Delete) {
                     return Err(accept::missing(&id));
                 }

@@ -38,6 +38,7 @@ mod intent;
 mod lease;
 mod listing;
 mod matching;
+mod nesting;
 mod observe;
 mod office;
 mod office_import;

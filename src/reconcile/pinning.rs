@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::groups::standing;
 use super::work::{Loaded, parse};
-use super::{Error, Reconciler, Tenant};
+use super::{Error, Reconciler, Tenant, nesting};
 use crate::domain::grant::{self, Membership};
 use crate::domain::{Actor, GroupId, PersonId, TenantId};
-use crate::store::{self, Tx, audit, groups, jobs, members, pins};
+use crate::store::{self, Tx, audit, groups, jobs, pins};
 use crate::upstream::Lane;
 
 /// What handing a grant over has changed.
@@ -111,7 +111,7 @@ impl Reconciler {
                 audit::append(tx, &of.id, &audit::Record { detail: detail.to_string(), ..record.clone() })?;
                 let mut people = 0;
                 for group in &concerned {
-                    for member in members::ids(tx, &of.id, group)? {
+                    for member in nesting::people_in(tx, (&of.id, of.policy.nested_groups), group)? {
                         let person = PersonId::from(member);
                         jobs::enqueue_for(tx, &of.id, &person, Lane::Revoke, (now, now), &by)?;
                         people += 1;

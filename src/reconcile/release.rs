@@ -3,6 +3,7 @@
 //! One transaction per person, so that a command that is interrupted can be run again, and a running server works off what is
 //! decided while the rest is still being decided.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::breaker::{self, Former};
 use super::tenant::Tenant;
 use super::work::{Loaded, parse};
-use super::{Error, Reconciler, accept, report};
+use super::{Error, Reconciler, accept, nesting, report};
 use crate::domain::person::user_keys;
 use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::scim::{Resource, urn};
@@ -184,7 +185,7 @@ impl Reconciler {
                 let loss = losses::get(tx, &of.id, &id)?;
                 let Some(loss) = loss.filter(|it| it.block.is_some()) else { return Ok(One::Nothing) };
                 let Some(person) = person else { return Ok(One::Nothing) };
-                let loaded = breaker::loaded(tx, &of.id, person)?;
+                let loaded = breaker::loaded(tx, (&of.id, of.policy.nested_groups), person)?;
                 let one = match verdict {
                     Verdict::Release => release(tx, &of, &loaded, &by, now)?,
                     Verdict::Reject => {
@@ -309,12 +310,10 @@ fn restore(
             return Ok(One::Left(why));
         }
         people::revive(tx, of, id, &user_keys(&body).emails, now)?;
-        for group in &former.groups {
-            rejoin(tx, of, group, id, now)?;
-        }
+        rejoin(tx, tenant, &former.groups, id, now)?;
     }
     for group in &former.kept {
-        if members::has(tx, of, &group.id, id)? {
+        if nesting::has(tx, tenant, &group.id, id)? {
             let why = format!(
                 "group {} gives less than it did; give it its name and externalId back, or release",
                 group.id
@@ -322,9 +321,8 @@ fn restore(
             return Ok(One::Left(why));
         }
     }
-    for group in former.left.iter().chain(&former.kept) {
-        rejoin(tx, of, &group.id, id, now)?;
-    }
+    let left = former.left.iter().chain(&former.kept).map(|group| group.id.clone()).collect();
+    rejoin(tx, tenant, &left, id, now)?;
     losses::forget(tx, of, id)?;
     for waiting in revisions::waiting(tx, of, id)?.iter().filter(|it| it.kind == Kind::Delete) {
         let why = json!({"status": 409, "detail": "An operator rejected the deletion."}).to_string();
@@ -332,7 +330,7 @@ fn restore(
     }
     if let Some(before) = &former.body {
         let Some(person) = people::lock(tx, of, id)? else { return Ok(One::Nothing) };
-        let base = accept::base_of(&breaker::loaded(tx, of, person)?)?;
+        let base = accept::base_of(&breaker::loaded(tx, (of, tenant.policy.nested_groups), person)?)?;
         let (body, operations) = access_of(&parse(before)?, &base);
         if !operations.is_empty() {
             let change = json!({"schemas": [urn::PATCH_OP], "Operations": operations});
@@ -364,20 +362,20 @@ fn access_of(former: &Resource, base: &Resource) -> (Resource, Vec<Value>) {
     (body, operations)
 }
 
-/// Puts a person into a group again, if it is still there.
+/// Puts a person into groups again, as far as they are still there.
 fn rejoin(
     tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    group: &GroupId,
+    tenant: &Tenant,
+    wanted: &BTreeSet<GroupId>,
     person: &PersonId,
     now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
-    if groups::get(tx, tenant, group)?.is_none() {
-        return Ok(());
-    }
-    let member = members::NewMember { id: person.to_string(), display: None, is_group: false };
-    if !members::add(tx, tenant, group, &[member], now)?.is_empty() {
-        groups::touch(tx, tenant, group, now)?;
+    let member = [members::NewMember { id: person.to_string(), display: None, is_group: false }];
+    for group in nesting::innermost(tx, tenant, wanted)? {
+        let is_there = groups::get(tx, &tenant.id, &group)?.is_some();
+        if is_there && !members::add(tx, &tenant.id, &group, &member, now)?.is_empty() {
+            groups::touch(tx, &tenant.id, &group, now)?;
+        }
     }
     Ok(())
 }

@@ -18,8 +18,8 @@ use crate::domain::desired::{self, Desired, Standing};
 use crate::domain::grant::{Membership, Pins};
 use crate::domain::link::Link;
 use crate::domain::plan::{Observed, Scope};
-use crate::domain::policy::DriftPolicy;
-use crate::domain::{Actor, PersonId, person};
+use crate::domain::policy::{DriftPolicy, NestedGroups};
+use crate::domain::{Actor, PersonId, TenantId, person};
 use crate::scim::{self, Resource};
 use crate::store::revisions::{Kind, Revision};
 use crate::store::{self, Tx, audit, jobs, journal, losses, members, people};
@@ -178,11 +178,11 @@ impl Reconciler {
 
     /// Everything about one person, in one short transaction.
     pub(super) async fn load(&self, tenant: &Tenant, id: &PersonId) -> Result<Option<Loaded>, store::Error> {
-        let (tenant, id) = (tenant.id.clone(), id.clone());
+        let (of, nested, id) = (tenant.id.clone(), tenant.policy.nested_groups, id.clone());
         self.store
             .read(move |tx| {
-                let Some(person) = people::get_any(tx, &tenant, &id)? else { return Ok(None) };
-                breaker::loaded(tx, &tenant, person).map(Some)
+                let Some(person) = people::get_any(tx, &of, &id)? else { return Ok(None) };
+                breaker::loaded(tx, (&of, nested), person).map(Some)
             })
             .await
     }
@@ -387,13 +387,13 @@ pub(super) fn wish(
     desired
 }
 
-/// The groups of a person, with what decides about grants.
+/// The groups of a person, with what decides about grants; where groups in groups count, those as well.
 pub(super) fn memberships(
     tx: &mut Tx<'_>,
-    tenant: &crate::domain::TenantId,
+    (tenant, nested): (&TenantId, NestedGroups),
     id: &PersonId,
 ) -> Result<Vec<Membership>, store::Error> {
-    Ok(members::groups_of(tx, tenant, id)?
+    Ok(members::groups_of(tx, tenant, id, nested == NestedGroups::Expand)?
         .into_iter()
         .map(|group| Membership {
             id: group.id,

@@ -194,22 +194,57 @@ pub fn is_named(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result
     Ok(found.is_some())
 }
 
-/// The groups of a person as grants see them, in order: those that a client has named them in.
-pub fn groups_of(tx: &mut Tx<'_>, tenant: &TenantId, person: &PersonId) -> Result<Vec<InGroup>, Error> {
-    tx.all(
-        "SELECT g.id, COALESCE(g.pinned_name, g.display_name), g.external_id, g.agent_group_id
-         FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
-         WHERE m.tenant = $1 AND m.member_id = $2 AND NOT m.imported ORDER BY g.id",
-        &[tenant.into(), person.into()],
-        |row| {
-            Ok(InGroup {
-                id: row.text(0)?.into(),
-                display_name: row.text(1)?,
-                external_id: row.opt_text(2)?,
-                agent_group_id: row.opt_int(3)?,
-            })
-        },
-    )
+/// The groups of a person as grants see them, in order: those that a client has named them in, and with `nested` those in which one
+/// of these groups is, over any number of steps.
+pub fn groups_of(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    person: &PersonId,
+    nested: bool,
+) -> Result<Vec<InGroup>, Error> {
+    const COLUMNS: &str =
+        "SELECT g.id, COALESCE(g.pinned_name, g.display_name), g.external_id, g.agent_group_id";
+    let sql = if nested {
+        [ABOVE, COLUMNS, " FROM above JOIN groups g ON g.tenant = $1 AND g.id = above.id ORDER BY g.id"]
+            .concat()
+    } else {
+        [
+            COLUMNS,
+            " FROM members m JOIN groups g ON g.tenant = m.tenant AND g.id = m.group_id
+              WHERE m.tenant = $1 AND m.member_id = $2 AND NOT m.imported ORDER BY g.id",
+        ]
+        .concat()
+    };
+    tx.all(&sql, &[tenant.into(), person.into()], |row| {
+        Ok(InGroup {
+            id: row.text(0)?.into(),
+            display_name: row.text(1)?,
+            external_id: row.opt_text(2)?,
+            agent_group_id: row.opt_int(3)?,
+        })
+    })
+}
+
+/// The table of the groups in which a member is, over any number of steps. `UNION` ends circles.
+const ABOVE: &str = "WITH RECURSIVE above (id) AS (
+       SELECT group_id FROM members WHERE tenant = $1 AND member_id = $2 AND NOT imported
+       UNION SELECT m.group_id FROM above JOIN members m ON m.tenant = $1 AND m.member_id = above.id AND NOT m.imported) ";
+
+/// The groups in which a member is, over any number of steps, in order; a group is in itself where there is a circle.
+pub fn groups_above(tx: &mut Tx<'_>, tenant: &TenantId, member: &str) -> Result<Vec<GroupId>, Error> {
+    let sql = [ABOVE, "SELECT id FROM above ORDER BY id"].concat();
+    tx.all(&sql, &[tenant.into(), member.into()], |row| Ok(row.text(0)?.into()))
+}
+
+/// The ids of the people in a group, over any number of steps, in order.
+pub fn people_under(tx: &mut Tx<'_>, tenant: &TenantId, group: &GroupId) -> Result<Vec<String>, Error> {
+    let sql = "WITH RECURSIVE under (id) AS (
+                   SELECT group_id FROM members WHERE tenant = $1 AND group_id = $2
+                   UNION SELECT m.member_id FROM under
+                   JOIN members m ON m.tenant = $1 AND m.group_id = under.id AND m.kind = 'group' AND NOT m.imported)
+               SELECT DISTINCT m.member_id FROM under JOIN members m ON m.tenant = $1 AND m.group_id = under.id
+               WHERE m.kind = 'user' ORDER BY m.member_id";
+    tx.all(sql, &[tenant.into(), group.into()], |row| row.text(0))
 }
 
 /// Takes a member out of every group and names those groups.

@@ -47,6 +47,7 @@ mod life;
 mod lists;
 mod membership;
 mod mistakes;
+mod nested;
 mod no_path;
 mod oauth;
 mod off_and_on;

@@ -12,27 +12,10 @@ use ringcx_scim::reconcile::import::{ImportError, Reading};
 use ringcx_simulator::{Profile, Seed};
 use serde_json::{Value, json};
 
-use crate::support::{Setup, TestBridge};
+use crate::support::{Dice, Setup, TestBridge};
 
 const CASES: u64 = 66;
 const REQUESTS: usize = 15;
-
-/// A sequence of numbers that is the same every time (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).unwrap()
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len())]
-    }
-}
 
 /// Login names: new ones, administrators that exist, the bridge's own, the root, protected ones, an agent to adopt, and spellings.
 const NAMES: [&str; 11] = [

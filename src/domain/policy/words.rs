@@ -130,6 +130,8 @@ words! {
     NestedGroups {
         /// Nothing.
         Ignore = "ignore",
+        /// Whoever is in a group is in every group in which it is.
+        Expand = "expand",
     }
 }
 words! {

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::alert::{self, Kind};
-use super::super::{Error, Tenant, groups};
+use super::super::{Error, Tenant, groups, nesting};
 use super::{REGROUP, with};
 use crate::domain::access::{most_in_a_day, most_in_an_hour};
 use crate::domain::grant::{GroupGrants, Membership};
 use crate::domain::{GroupId, PersonId};
 use crate::store::losses::{self, Block, Loss};
-use crate::store::{self, Tx, members};
+use crate::store::{self, Tx};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -166,9 +166,9 @@ fn more_than_half(
         if lost.len() as u64 * 2 <= tenant.policy.mass_change_group {
             continue;
         }
-        let mut size = members::count_people(tx, &tenant.id, &group.id)?;
+        let mut size = nesting::count_people(tx, tenant, &group.id)?;
         for person in &lost {
-            size += u64::from(!members::has(tx, &tenant.id, &group.id, person)?);
+            size += u64::from(!nesting::has(tx, tenant, &group.id, person)?);
         }
         if size >= tenant.policy.mass_change_group && lost.len() as u64 * 2 > size {
             let block = Block { rule: BY_HALF.to_owned(), group: Some(group.id.clone()), since };

@@ -133,7 +133,8 @@ impl<'a> Around<'a> {
             return Ok(Came::Left("is gone, or the person has another one by now".to_owned()));
         };
         let suspended = found.suspended || (!active && person::is_active(&user));
-        let groups = (memberships(tx, tenant, &id)?, pins::all(tx, tenant)?);
+        let groups =
+            (memberships(tx, (tenant, self.tenant.policy.nested_groups), &id)?, pins::all(tx, tenant)?);
         let wish = wish_of(self.tenant, self.known, &user, &link, (&groups.0, &groups.1));
         if let (Some(agent), Some(wanted)) = (&mut link.agent, &wish.agent) {
             agent.found.fields.retain(|field, _| !wanted.fields.contains_key(field));

@@ -196,7 +196,8 @@ impl Undo<'_> {
             link.admin_applied = None;
         }
         let user = parse(&found.body)?;
-        let groups = (memberships(tx, &tenant.id, &id)?, pins::all(tx, &tenant.id)?);
+        let groups =
+            (memberships(tx, (&tenant.id, tenant.policy.nested_groups), &id)?, pins::all(tx, &tenant.id)?);
         let wish = wish_of(tenant, known, &user, &link, (&groups.0, &groups.1));
         let (state, note) = report::standing(&wish, &link, false);
         let shown = people::Shown {

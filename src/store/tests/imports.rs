@@ -38,7 +38,7 @@ async fn an_imported_membership_follows_the_agent_until_a_client_names_it(scratc
             let within = |tx: &mut Tx<'_>, id: &GroupId| members::ids(tx, &tenant(), id).map(|ids| ids.len());
             members::show_home(tx, &tenant(), &person, 1, at(2))?;
             assert_eq!((within(tx, &uk)?, within(tx, &us)?), (1, 0));
-            assert!(members::groups_of(tx, &tenant(), &person)?.is_empty(), "it gives nothing");
+            assert!(members::groups_of(tx, &tenant(), &person, false)?.is_empty(), "it gives nothing");
             assert_eq!(members::groups_of_person(tx, &tenant(), &person)?.len(), 1, "it shows");
             members::show_home(tx, &tenant(), &person, 2, at(3))?;
             assert_eq!((within(tx, &uk)?, within(tx, &us)?), (0, 1));
@@ -47,7 +47,7 @@ async fn an_imported_membership_follows_the_agent_until_a_client_names_it(scratc
             let again = std::slice::from_ref(&named);
             assert_eq!(members::add(tx, &tenant(), &us, again, at(4))?.len(), 1, "to a client it is new");
             assert_eq!(members::add(tx, &tenant(), &us, again, at(4))?.len(), 0);
-            assert_eq!(members::groups_of(tx, &tenant(), &person)?.len(), 1);
+            assert_eq!(members::groups_of(tx, &tenant(), &person, false)?.len(), 1);
             members::show_home(tx, &tenant(), &person, 1, at(5))?;
             assert_eq!((within(tx, &uk)?, within(tx, &us)?), (1, 1), "what a client has named stays");
             Ok::<_, super::Error>(())

@@ -22,6 +22,7 @@ on_both!(
     pages_do_not_move_when_people_come_and_go,
     a_page_beyond_the_end_is_empty_and_counts_all,
     groups_are_found_by_name_and_member,
+    groups_in_groups_are_followed_both_ways_and_circles_end,
 );
 
 /// What the rows of the tests show: the stored body with id, meta and groups.
@@ -310,4 +311,45 @@ async fn eq_on_an_indexed_name_never_scans() {
         assert!(of_people.starts_with("SEARCH") && of_people.contains("tenant=? AND"), "{text}: {plan:?}");
         assert!(plan.iter().all(|line| !line.starts_with("SCAN")), "{text}: {plan:?}");
     }
+}
+
+async fn groups_in_groups_are_followed_both_ways_and_circles_end(scratch: Scratch) {
+    scratch
+        .store
+        .write(|tx| {
+            for n in 1..=3 {
+                insert_person(tx, &person_id(n), &json!({"userName": n.to_string()}), at(1))?;
+            }
+            // 1 in "in", 2 in "mid", 3 in "out"; in < mid < out < in.
+            for (n, id) in [(1, "in"), (2, "mid"), (3, "out")] {
+                insert_group(tx, id, id, &[n])?;
+            }
+            let nest = |tx: &mut Tx<'_>, inner: &str, outer: &str| {
+                let new = [members::NewMember { id: inner.to_owned(), display: None, is_group: true }];
+                members::add(tx, &tenant(), &GroupId::from(outer), &new, at(2))
+            };
+            let above = |tx: &mut Tx<'_>, member: &str| {
+                let groups = members::groups_above(tx, &tenant(), member)?;
+                Ok::<_, super::Error>(groups.iter().map(ToString::to_string).collect::<Vec<_>>())
+            };
+            let under =
+                |tx: &mut Tx<'_>, group: &str| members::people_under(tx, &tenant(), &GroupId::from(group));
+            let [one, two, three] = [1, 2, 3].map(|n| person_id(n).to_string());
+            nest(tx, "in", "mid")?;
+            nest(tx, "mid", "out")?;
+            assert_eq!(above(tx, &one)?, ["in", "mid", "out"]);
+            assert_eq!(above(tx, "in")?, ["mid", "out"]);
+            assert_eq!(above(tx, &three)?, ["out"]);
+            assert_eq!(under(tx, "in")?, [one.as_str()]);
+            assert_eq!(under(tx, "out")?, [one.as_str(), &two, &three]);
+            let counted = |tx: &mut Tx<'_>, nested| members::groups_of(tx, &tenant(), &person_id(1), nested);
+            assert_eq!((counted(tx, false)?.len(), counted(tx, true)?.len()), (1, 3));
+            nest(tx, "out", "in")?;
+            assert_eq!(above(tx, &three)?, ["in", "mid", "out"]);
+            assert_eq!(above(tx, "in")?, ["in", "mid", "out"]);
+            assert_eq!(under(tx, "in")?.len(), 3);
+            Ok::<_, super::Error>(())
+        })
+        .await
+        .unwrap();
 }
