@@ -12,7 +12,7 @@ use serde_json::json;
 use super::operator::operator;
 use super::runtime::{beside, budget_name};
 use super::{Failure, Plain, say};
-use crate::reconcile::{Status, Verdict};
+use crate::reconcile::Status;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -25,7 +25,7 @@ pub(super) enum Command {
     /// Have carried out what a dry run has planned and what the mass-change guard has blocked; with --person also end a local disable
     Release(decide::Options),
     /// Drop what the mass-change guard has blocked, and give back what went through before it did
-    Reject(decide::Options),
+    Reject(decide::Whom),
     /// Hand accounts back to local management: the bridge forgets them, and RingCX stays as it is
     Disown(disown::Options),
 }
@@ -44,9 +44,9 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         Command::Pause(options) => pause(options).await,
         Command::Resume(plain) => resume(plain).await,
         Command::Status(plain) => status(plain).await,
-        Command::Release(options) => decide::run(options, Verdict::Release).await,
+        Command::Release(options) => decide::release(options).await,
         Command::Disown(options) => disown::run(options).await,
-        Command::Reject(options) => decide::run(options, Verdict::Reject).await,
+        Command::Reject(whom) => decide::reject(whom).await,
     }
 }
 

@@ -185,13 +185,11 @@ impl Case<'_> {
         if children.is_empty() && owned.is_empty() {
             return Ok(());
         }
-        let is_protected = |it: &&Admin| {
-            it.id().is_some_and(|id| self.tenant.policy.protects(id.0, it.user_name().unwrap_or_default()))
-        };
-        if let Some(child) = children.iter().find(is_protected).and_then(Admin::id) {
+        if let Some(child) = children.iter().find(|it| self.is_untouchable(it)).and_then(Admin::id) {
             return Err(Trouble::Parked(format!(
-                "Administrator {id} is switched off and not deleted, because it has created administrator {child}, whom the \
-                 setting protected names; put that one under somebody else in RingCX first."
+                "Administrator {id} is switched off and not deleted, because administrator {child}, whom it has created, is never \
+                 changed by provisioning (the setting protected, the bridge's own account, the root user); put that one under \
+                 somebody else in RingCX first."
             )));
         }
         let Some(heir) = heir else {
@@ -200,6 +198,12 @@ impl Case<'_> {
                  (cascade guard); name who takes them over in admin_reassign_user_id."
             )));
         };
+        if children.iter().any(|it| it.id() == Some(heir)) {
+            return Err(Trouble::Parked(format!(
+                "Administrator {id} is switched off and not deleted, because administrator {heir}, who is to take over \
+                 (admin_reassign_user_id), is one of those below it; name somebody else there."
+            )));
+        }
         let entry = self.begin("reassignUsers", &json!({"oldUserId": id, "reassignUserId": heir})).await?;
         let answer = self.calls.reassign_children(id, heir).await;
         let what = "the handing over of an administrator's people";

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::listing::Listed;
 use super::tenant::Known;
 use super::work::{Loaded, parse, wish};
-use super::{ContactError, Error, Reconciler, Tenant};
+use super::{ContactError, Error, Reconciler, Tenant, digest};
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{Actor, PersonId, TenantId};
@@ -104,7 +104,7 @@ impl Reconciler {
             drift.people += 1;
             let found = match listed_agent(&loaded, &listed) {
                 // What a guard kept of an administrator stands in no list of agents.
-                Some(found) if person.is_none() && !unsettled_admin(&loaded) => {
+                Some(found) if person.is_none() && !unsettled_admin(&tenant, &known, &loaded)? => {
                     let mut differs = compare(&tenant, &loaded, found);
                     differs.extend(compare_names(&tenant, &known, &loaded, &found.1)?);
                     differs
@@ -287,8 +287,15 @@ async fn find(
     Ok(if hidden { Found::Hidden } else { Found::Gone })
 }
 
-pub(super) fn unsettled_admin(loaded: &Loaded) -> bool {
-    loaded.link.admin.is_some() && loaded.link.admin_applied.is_none()
+/// Whether RingCX has not confirmed what the person ought to have as an administrator: a guard has kept it, or the settings have
+/// changed since.
+pub(super) fn unsettled_admin(tenant: &Tenant, known: &Known, loaded: &Loaded) -> Result<bool, store::Error> {
+    if loaded.link.admin.is_some() && loaded.link.admin_applied.is_none() {
+        return Ok(true);
+    }
+    let (user, deleted) = (parse(&loaded.person.body)?, loaded.person.deleted.is_some());
+    let desired = wish(tenant, known, &user, loaded, deleted);
+    Ok(digest::of(&desired, &loaded.link, &tenant.policy).admin != loaded.link.admin_applied)
 }
 
 fn listed_agent<'a>(loaded: &Loaded, listed: &'a Listed) -> Option<&'a (AgentGroupId, Agent)> {

@@ -149,6 +149,8 @@ impl Case<'_> {
         mut settled: Settled,
         fault: Option<&str>,
     ) -> Settled {
+        // What a guard keeps of a leaver is part of what would happen.
+        settled.planned.extend(settled.kept.iter().map(|why| refused(&why.detail)));
         for step in steps {
             let mut described = self.describe(step);
             if let (Step::CreateAgent(_), Some(why)) = (step, fault) {

@@ -9,7 +9,7 @@ use crate::domain::desired::Desired;
 use crate::domain::grant;
 use crate::domain::plan::Scope;
 use crate::scim;
-use crate::upstream::model::UserId;
+use crate::upstream::model::{Admin, UserId};
 
 impl Case<'_> {
     /// Refuses what would touch an account that is not ours to touch. For a leaver such an account is taken out of `scope`, and
@@ -66,17 +66,39 @@ impl Case<'_> {
     /// Why the administrator who was seen is not ours to touch.
     fn untouchable_admin(&self) -> Option<scim::Error> {
         let seen = self.seen.admin.as_ref()?;
-        let login = seen.admin.user_name().unwrap_or_default();
-        if self.tenant.policy.protects(seen.id.0, login) {
+        if self.protects(&seen.admin) {
             return Some(protected("administrator", seen.id.0));
         }
-        (self.known.own_user == Some(seen.id) || seen.admin.root_user()).then(|| own_account(seen.id))
+        if self.is_untouchable(&seen.admin) {
+            return Some(own_account(seen.id));
+        }
+        // Where RingCX does not say which one is the bridge's own, it could be any that the bridge has not made.
+        let ours = self.link.admin.as_ref().is_some_and(|link| link.ours);
+        (self.known.own_user.is_none() && !ours).then(|| perhaps_own(seen.id))
+    }
+
+    /// Whether an administrator is never a target: protected, the bridge's own account, or the root user.
+    pub(super) fn is_untouchable(&self, admin: &Admin) -> bool {
+        let own = admin.id().is_some() && admin.id() == self.known.own_user;
+        own || admin.root_user() || self.protects(admin)
+    }
+
+    fn protects(&self, admin: &Admin) -> bool {
+        let login = admin.user_name().unwrap_or_default();
+        admin.id().is_some_and(|id| self.tenant.policy.protects(id.0, login))
     }
 }
 
 fn protected(kind: &str, id: i64) -> scim::Error {
     scim::Error::mutability(format!(
         "RingCX {kind} {id} is protected by the setting protected; it is never changed by provisioning."
+    ))
+}
+
+fn perhaps_own(id: UserId) -> scim::Error {
+    scim::Error::mutability(format!(
+        "RingCX does not say which administrator is the bridge's own account, so {id}, which the bridge has not made, is left as it \
+         is; see `ringcx-scim check`."
     ))
 }
 

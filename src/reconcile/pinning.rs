@@ -32,8 +32,30 @@ pub(super) fn pin(
     group: &Membership,
     now: jiff::Timestamp,
 ) -> Result<(), store::Error> {
-    for key in grant::pin_keys(group, &tenant.policy, &tenant.mappings) {
-        pins::pin(tx, &tenant.id, &key, &group.id, now)?;
+    let keys = grant::pin_keys(group, &tenant.policy, &tenant.mappings);
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let known = pins::all(tx, &tenant.id)?;
+    pin_to_oldest(tx, tenant, &keys.into_iter().filter(|key| !known.contains_key(key)).collect(), now)
+}
+
+/// Pins grants that no group has to the oldest of those that they fit: where the settings have come after the groups it must not
+/// matter whose member is looked at first.
+fn pin_to_oldest(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    keys: &BTreeSet<String>,
+    now: jiff::Timestamp,
+) -> Result<(), store::Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    for (id, display_name, external_id) in groups::named(tx, &tenant.id)? {
+        let group = Membership { id, display_name, external_id, linked: None };
+        for key in grant::pin_keys(&group, &tenant.policy, &tenant.mappings).intersection(keys) {
+            pins::pin(tx, &tenant.id, key, &group.id, now)?;
+        }
     }
     Ok(())
 }
@@ -45,27 +67,20 @@ impl Reconciler {
         tenant: &Arc<Tenant>,
         loaded: &mut Loaded,
     ) -> Result<(), store::Error> {
-        let unpinned: BTreeSet<(String, GroupId)> = loaded
+        let keys = loaded
             .memberships
             .iter()
-            .flat_map(|group| {
-                let keys = grant::pin_keys(group, &tenant.policy, &tenant.mappings);
-                keys.into_iter().map(|key| (key, group.id.clone()))
-            })
-            .filter(|(key, _)| !loaded.pins.contains_key(key))
-            .collect();
+            .flat_map(|group| grant::pin_keys(group, &tenant.policy, &tenant.mappings));
+        let unpinned: BTreeSet<String> = keys.filter(|key| !loaded.pins.contains_key(key)).collect();
         if unpinned.is_empty() {
             return Ok(());
         }
-        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let (of, now) = (Arc::clone(tenant), self.clock.now());
         loaded.pins = self
             .store
             .write(move |tx| {
-                // In the order of the ids, which is that of their making.
-                for (key, group) in &unpinned {
-                    pins::pin(tx, &of, key, group, now)?;
-                }
-                pins::all(tx, &of)
+                pin_to_oldest(tx, &of, &unpinned, now)?;
+                pins::all(tx, &of.id)
             })
             .await?;
         Ok(())

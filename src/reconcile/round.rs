@@ -194,7 +194,7 @@ impl Reconciler {
         place: &mut Place,
     ) -> Result<bool, ContactError> {
         let Some(loaded) = self.load(tenant, id).await? else { return Ok(false) };
-        if !unsettled_admin(&loaded)
+        if !unsettled_admin(tenant, known, &loaded)?
             && let Some(link) = &loaded.link.agent
         {
             let (of, agent) = (tenant.id.clone(), link.id.agent.0);

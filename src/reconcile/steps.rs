@@ -194,6 +194,14 @@ impl Case<'_> {
                 continue;
             }
             if self.tenant.policy.mode == Mode::DryRun {
+                if let Some(why) = self.floor_refuses(&steps).await? {
+                    if desired.active {
+                        return Err(Trouble::Refused(why));
+                    }
+                    settled.kept = Some(why);
+                    scope.admin = false;
+                    continue;
+                }
                 return Ok(self.only_planned(&steps, desired, settled, fault.as_deref()));
             }
             if let Some(why) =

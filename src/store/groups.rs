@@ -56,6 +56,14 @@ pub(super) fn read(row: &Row<'_>) -> Result<Group, Error> {
     })
 }
 
+/// Every group that is there, oldest first, as mappings see it: its id, the name that a mapping matched first or else its own, and its
+/// external id.
+pub fn named(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<(GroupId, String, Option<String>)>, Error> {
+    let sql = "SELECT id, COALESCE(pinned_name, display_name), external_id FROM groups
+               WHERE tenant = $1 AND deleted_at IS NULL ORDER BY created_at, id";
+    tx.all(sql, &[tenant.into()], |row| Ok((row.text(0)?.into(), row.text(1)?, row.opt_text(2)?)))
+}
+
 /// Stores a new group.
 pub fn insert(
     tx: &mut Tx<'_>,

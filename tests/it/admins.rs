@@ -271,6 +271,14 @@ async fn a_delete_never_cascades() {
         assert!(status == 503 && text.contains("301") && text.contains("protected"), "{status} {text}");
         assert_eq!(bridge.ringcx.count("reassignUsers") + bridge.ringcx.count("deleteUser"), 0);
 
+        let below = json!({"admin_reassign_user_id": 301});
+        let (bridge, _, status, text) = delete_a_parent(profile, below, false, "yes").await;
+        assert!(
+            status == 503 && text.contains("301") && text.contains("somebody else there"),
+            "{status} {text}"
+        );
+        assert_eq!(bridge.ringcx.count("reassignUsers") + bridge.ringcx.count("deleteUser"), 0);
+
         let heir = json!({"admin_reassign_user_id": 101});
         let (bridge, _, status, text) = delete_a_parent(profile, heir.clone(), false, "yes").await;
         assert_eq!(status, 204, "{text}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::upstream::{self, Lane};
-use ringcx_simulator::Options;
+use ringcx_simulator::{Options, Seed};
 use serde_json::{Value, json};
 
 use crate::crash::serve::{Serve, command, configure, send, until};
@@ -126,6 +126,31 @@ async fn a_refusal_of_a_guard_is_answered_as_ever() {
     assert!((400..500).contains(&answer.status) && answer.text.contains("protected"), "{}", answer.text);
     let role = json!({"userName": "boss@example.com", "roles": [{"value": "SUPER_USER"}]});
     assert_eq!(bridge.send("POST", "/Users", Some(&role)).await.status, 400);
+    asserts_nothing_changed(&bridge);
+}
+
+#[tokio::test]
+async fn the_plan_says_what_the_last_admin_floor_would_keep() {
+    let seed = Seed::demo().admin(json!({"userId": 200, "userName": "wanda@example.com", "roles": ["USER"]}));
+    let bridge = TestBridge::start(Setup { seed, ..dry(&json!({"adopt_admins": true})) }).await;
+    let (wanda, _) = bridge.create(json!({"userName": "wanda@example.com"})).await;
+    bridge.ringcx.edit_admin(200, |admin| drop(admin.insert("roles".to_owned(), json!(["SUPER_USER"]))));
+    bridge.ringcx.edit_admin(101, |admin| drop(admin.insert("enabled".to_owned(), json!(false))));
+    let url = format!("/Users/{wanda}");
+    let off = bridge.send("PATCH", &url, Some(&replace("active", &json!(false)))).await;
+    assert!(off.status == 409 && off.text.contains("last-admin floor"), "{}", off.text);
+    let planned = plan(&bridge).await;
+    assert!(planned.contains("wanda@example.com: disable_agent agent 5001"), "{planned:#?}");
+    let kept = planned.iter().find(|line| line.starts_with("wanda@example.com: refused")).unwrap();
+    assert!(kept.contains("last-admin floor"), "{kept}");
+    assert!(!planned.iter().any(|line| line.contains("disable_admin")), "{planned:#?}");
+    // Another one is appointed, and the same wish is carried out as far as a dry run goes.
+    bridge.ringcx.edit_admin(101, |admin| drop(admin.insert("enabled".to_owned(), json!(true))));
+    let off = bridge.send("PATCH", &url, Some(&replace("active", &json!(false)))).await;
+    assert_eq!(off.status, 200, "{}", off.text);
+    let planned = plan(&bridge).await;
+    assert!(planned.contains("wanda@example.com: disable_admin administrator 200"), "{planned:#?}");
+    assert!(!planned.iter().any(|line| line.contains("refused")), "{planned:#?}");
     asserts_nothing_changed(&bridge);
 }
 

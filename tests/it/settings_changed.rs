@@ -4,7 +4,7 @@ use reqwest::Method;
 use ringcx_simulator::{Control, Options};
 use serde_json::{Value, json};
 
-use crate::crash::serve::{Serve, configure, send};
+use crate::crash::serve::{Serve, command, configure, send, until};
 use crate::support::Simulator;
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
@@ -92,4 +92,108 @@ async fn a_tenant_that_no_longer_manages_administrators_leaves_them_until_their_
     let (status, user) = bridge.set(&ann, "active", json!(false)).await;
     assert_eq!(status, 200, "{user}");
     assert_eq!(bridge.power("ann@example.com"), (false, Vec::new()));
+}
+
+const OWNERS: &str = "[[tenant.default.group]]\nmatch = \"Owners\"\nroles = [\"SUPER_USER\"]\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_privileged_mapping_that_comes_later_belongs_to_the_oldest_group_it_fits_whoever_is_looked_at_first()
+ {
+    let mut bridge = Restarted::with("", "").await;
+    let ann = bridge.create(&json!({"userName": "ann@example.com"})).await;
+    let eve = bridge.create(&json!({"userName": "eve@example.com"})).await;
+    let member = |url: &str| json!([{"value": url.trim_start_matches("/Users/")}]);
+    // The older one by its key in the identity provider, the younger one by a name that anybody may choose.
+    for (name, key, who) in [("Administration", "owners", &ann), ("Owners", "x-1", &eve)] {
+        let group = json!({"displayName": name, "externalId": key, "members": member(who)});
+        assert_eq!(bridge.send(Method::POST, "/Groups", Some(&group)).await.0, 201);
+    }
+    bridge.again("privileged_roles = [\"SUPER_USER\"]", OWNERS).await;
+    let (status, user) = bridge.set(&eve, "name.familyName", json!("Vil")).await;
+    assert_eq!(status, 200, "{user}");
+    assert!(user[RINGCX]["lastError"].as_str().unwrap_or_default().contains("another group held"), "{user}");
+    assert_eq!(bridge.ringcx.admin_named("eve@example.com"), None);
+    assert_eq!(bridge.set(&ann, "name.familyName", json!("Other")).await.0, 200);
+    assert!(bridge.power("ann@example.com").1.contains(&"SUPER_USER".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_the_settings_give_no_more_is_taken_by_a_reconciliation() {
+    let mapping =
+        "[[tenant.default.group]]\nmatch = \"Reporters\"\nroles = [\"REPORT_ADMINISTRATIVE_USER\"]\n";
+    let mut bridge = Restarted::with("", mapping).await;
+    let ann = bridge.create(&json!({"userName": "ann@example.com"})).await;
+    let group =
+        json!({"displayName": "Reporters", "members": [{"value": ann.trim_start_matches("/Users/")}]});
+    assert_eq!(bridge.send(Method::POST, "/Groups", Some(&group)).await.0, 201);
+    let held = async |bridge: &Restarted, wanted: (bool, Vec<String>)| {
+        until("the roles", async || {
+            let admin = bridge.ringcx.admin_named("ann@example.com");
+            admin.filter(|_| bridge.power("ann@example.com") == wanted).map(drop)
+        })
+        .await;
+    };
+    held(&bridge, (true, vec!["REPORT_ADMINISTRATIVE_USER".to_owned(), "USER".to_owned()])).await;
+    bridge.again("", "").await;
+    let (code, said) = command(&bridge.config, &["reconcile", "--dry-run"]).await;
+    assert!(code == 1 && said.contains("take role REPORT_ADMINISTRATIVE_USER"), "{code} {said}");
+    command(&bridge.config, &["reconcile"]).await;
+    held(&bridge, (false, Vec::new())).await;
+    // And given again with the mapping.
+    bridge.again("", mapping).await;
+    command(&bridge.config, &["reconcile"]).await;
+    held(&bridge, (true, vec!["REPORT_ADMINISTRATIVE_USER".to_owned(), "USER".to_owned()])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_who_is_protected_since_is_not_changed_any_more() {
+    let mut bridge = Restarted::with("", "").await;
+    let roles = json!([{"value": "REPORT_ADMINISTRATIVE_USER"}]);
+    let ann = bridge.create(&json!({"userName": "ann@example.com", "roles": roles})).await;
+    let before = bridge.ringcx.admin_named("ann@example.com");
+    // By its number: the agent has the same login name.
+    let number = before.as_ref().unwrap()["userId"].to_string();
+    bridge.again(&format!("protected = [\"{number}\"]"), "").await;
+    for (path, value) in [("roles", json!([])), ("active", json!(false))] {
+        let (status, answer) = bridge.set(&ann, path, value).await;
+        assert!(
+            status == 400 && answer["detail"].as_str().unwrap().contains("protected"),
+            "{path}: {answer}"
+        );
+    }
+    assert_eq!(bridge.send(Method::DELETE, &ann, None).await.0, 400);
+    command(&bridge.config, &["reconcile"]).await;
+    assert_eq!(bridge.ringcx.admin_named("ann@example.com"), before);
+    let at_work = |it: &Value| it["username"] == "ann@example.com" && it["isActive"] == true;
+    assert!(!bridge.ringcx.agents().iter().any(at_work), "and keeps nobody at work");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_lost_before_a_restart_counts_after_it() {
+    let policy = "mass_change = \"on\"\nmass_change_per_hour = 2";
+    let mut bridge = Restarted::with("", "").await;
+    bridge.first = bridge.first.replace("mass_change = \"off\"\n", "");
+    bridge.again(policy, "").await;
+    let mut people = Vec::new();
+    for n in 0..4 {
+        people.push(bridge.create(&json!({"userName": format!("p{n}@example.com")})).await);
+    }
+    for url in &people[..2] {
+        assert_eq!(bridge.set(url, "active", json!(false)).await.0, 200);
+    }
+    bridge.again(policy, "").await;
+    let (status, answer) = bridge.set(&people[2], "active", json!(false)).await;
+    assert!(status == 503 && answer["detail"].as_str().unwrap().contains("mass-change"), "{answer}");
+    let (code, said) = command(&bridge.config, &["tenant", "reject", "--group", "x"]).await;
+    assert!(code == 2 && said.contains("--group"), "{said}");
+    bridge.again(policy, "").await;
+    let (code, said) = command(&bridge.config, &["tenant", "reject"]).await;
+    assert_eq!(code, 0, "{said}");
+    let active = async || {
+        let agents = bridge.ringcx.agents();
+        let at_work =
+            agents.iter().filter(|it| it["username"] != "wanda@example.com" && it["isActive"] == true);
+        (at_work.count() == 4).then_some(())
+    };
+    until("everybody to be at work again", active).await;
 }

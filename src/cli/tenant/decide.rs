@@ -13,37 +13,59 @@ use crate::config::Config;
 use crate::domain::{GroupId, TenantId};
 use crate::reconcile::{self, Decided, Preview, Released, Verdict};
 
+/// About whom it is decided.
 #[derive(Args)]
-pub(in crate::cli) struct Options {
+pub(in crate::cli) struct Whom {
     #[command(flatten)]
     of: Of,
     /// Only this person, by SCIM id
     #[arg(long, value_name = "ID")]
     person: Option<String>,
-    /// Do not ask before a whole plan is carried out
-    #[arg(long)]
-    yes: bool,
-    /// With release: hand the privileged grants of its name and mappings over to this group, by SCIM id
-    #[arg(long, value_name = "ID", conflicts_with = "person")]
-    group: Option<String>,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failure> {
-    let (config, tenant) = options.of.load()?;
-    if let Some(group) = &options.group {
-        return hand_over(&config, &tenant, &GroupId::from(group.as_str()), verdict, options.json).await;
+#[derive(Args)]
+pub(in crate::cli) struct Options {
+    #[command(flatten)]
+    whom: Whom,
+    /// Do not ask before a whole plan is carried out
+    #[arg(long)]
+    yes: bool,
+    /// Hand the privileged grants of its name and mappings over to this group, by SCIM id
+    #[arg(long, value_name = "ID", conflicts_with = "person")]
+    group: Option<String>,
+}
+
+pub(super) async fn release(options: Options) -> Result<(), Failure> {
+    let (config, tenant) = options.whom.of.load()?;
+    match &options.group {
+        Some(group) => hand_over(&config, &tenant, &GroupId::from(group.as_str()), options.whom.json).await,
+        None => decide(&config, &tenant, options.whom, options.yes, Verdict::Release).await,
     }
-    let parts = beside(&config).await?;
-    let person = parts.person(&tenant, options.person).await?;
-    let asked = Asked { yes: options.yes, json: options.json };
+}
+
+pub(super) async fn reject(whom: Whom) -> Result<(), Failure> {
+    let (config, tenant) = whom.of.load()?;
+    decide(&config, &tenant, whom, false, Verdict::Reject).await
+}
+
+async fn decide(
+    config: &Config,
+    tenant: &TenantId,
+    whom: Whom,
+    yes: bool,
+    verdict: Verdict,
+) -> Result<(), Failure> {
+    let parts = beside(config).await?;
+    let person = parts.person(tenant, whom.person).await?;
+    let asked = Asked { yes, json: whom.json };
     let (plan, released) = match (verdict, &person) {
-        (Verdict::Release, None) => plan::release(&parts.reconciler, &tenant, asked).await?,
+        (Verdict::Release, None) => plan::release(&parts.reconciler, tenant, asked).await?,
         _ => (Preview::default(), Released::Subjects(0)),
     };
-    let decided = parts.reconciler.decide(&tenant, &operator(), verdict, person.as_ref()).await;
+    let decided = parts.reconciler.decide(tenant, &operator(), verdict, person.as_ref()).await;
     let decided = decided.context("not everything was decided; run the command again")?;
     parts.store.close().await;
     if released == Released::StillDry && decided.is_nothing() {
@@ -52,7 +74,7 @@ pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failur
         )));
     }
     let planned = if let Released::Subjects(count) = released { count } else { 0 };
-    if options.json {
+    if whom.json {
         let mut said = report(&decided, verdict);
         if let (Verdict::Release, Some(said)) = (verdict, said.as_object_mut()) {
             said.extend([("planned".to_owned(), json!(planned)), ("plan".to_owned(), json!(plan))]);
@@ -61,7 +83,7 @@ pub(super) async fn run(options: Options, verdict: Verdict) -> Result<(), Failur
     } else if planned > 0 {
         say(&format!("{planned} people and groups of the plan are released; the server carries them out"));
     }
-    if !options.json && (planned == 0 || !decided.is_nothing()) {
+    if !whom.json && (planned == 0 || !decided.is_nothing()) {
         tell(&decided, verdict);
     }
     if decided.left.is_empty() {
@@ -75,14 +97,8 @@ async fn hand_over(
     config: &Config,
     tenant: &TenantId,
     group: &GroupId,
-    verdict: Verdict,
     as_json: bool,
 ) -> Result<(), Failure> {
-    if verdict == Verdict::Reject {
-        return Err(Failure::Input(anyhow!(
-            "--group goes with release: a group that has come later gives nothing privileged until then"
-        )));
-    }
     let parts = beside(config).await?;
     let done = parts.reconciler.hand_over_grants(tenant, &operator(), group).await;
     parts.store.close().await;
