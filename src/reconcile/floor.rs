@@ -13,6 +13,7 @@ use super::lease::Lease;
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
 use crate::domain::plan::Step;
+use crate::domain::policy::Mode;
 use crate::scim;
 use crate::store::audit;
 use crate::upstream::model::{RoleType, UserId};
@@ -27,7 +28,7 @@ pub(super) fn super_user() -> RoleType {
 
 impl Case<'_> {
     /// The administrator who would no longer be an enabled `SUPER_USER` after these steps.
-    pub(super) fn takes_super_user(&self, steps: &[Step]) -> Option<UserId> {
+    fn takes_super_user(&self, steps: &[Step]) -> Option<UserId> {
         let seen = self.seen.admin.as_ref()?;
         if !seen.admin.enabled() || !seen.roles.contains(&super_user()) {
             return None;
@@ -40,16 +41,31 @@ impl Case<'_> {
         steps.iter().any(takes).then_some(seen.id)
     }
 
-    /// The refusal that these steps would meet at the floor, without a change: for a dry run.
-    pub(super) async fn floor_refuses(&self, steps: &[Step]) -> Result<Option<scim::Error>, Trouble> {
-        match self.takes_super_user(steps) {
-            Some(id) if !self.another_super_user(id).await? => self.floor_holds(id).await.map(Some),
-            _ => Ok(None),
+    /// Carries the steps out, under the lease where they take the power of a `SUPER_USER`; the refusal where the floor holds. In a
+    /// dry run they are only held against it.
+    pub(super) async fn carry_out_all(
+        &mut self,
+        steps: &[Step],
+        desired: &Desired,
+    ) -> Result<Option<scim::Error>, Trouble> {
+        let dry = self.tenant.policy.mode == Mode::DryRun;
+        let holds = match self.takes_super_user(steps) {
+            Some(id) if dry => (!self.another_super_user(id).await?).then_some(id),
+            Some(id) => (!self.apply_above_floor(id, steps, desired).await?).then_some(id),
+            None if dry => None,
+            None => {
+                self.apply(steps, desired).await?;
+                None
+            }
+        };
+        match holds {
+            Some(id) => self.floor_holds(id).await.map(Some),
+            None => Ok(None),
         }
     }
 
     /// Carries the steps out under the lease, unless the floor holds; whether they were carried out.
-    pub(super) async fn apply_above_floor(
+    async fn apply_above_floor(
         &mut self,
         leaving: UserId,
         steps: &[Step],
@@ -83,7 +99,7 @@ impl Case<'_> {
     }
 
     /// Tells auditor and operator that the floor holds.
-    pub(super) async fn floor_holds(&self, id: UserId) -> Result<scim::Error, Trouble> {
+    async fn floor_holds(&self, id: UserId) -> Result<scim::Error, Trouble> {
         let why = holds(id);
         let record = self.decision("last_admin_floor", &json!({"userId": id}));
         let (tenant, now, text) = (self.tenant.id.clone(), self.clock.now(), why.detail.clone());

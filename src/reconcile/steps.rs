@@ -193,34 +193,24 @@ impl Case<'_> {
                 scope.agent = false;
                 continue;
             }
-            if self.tenant.policy.mode == Mode::DryRun {
-                if let Some(why) = self.floor_refuses(&steps).await? {
-                    if desired.active {
-                        return Err(Trouble::Refused(why));
-                    }
-                    settled.kept = Some(why);
-                    scope.admin = false;
-                    continue;
-                }
-                return Ok(self.only_planned(&steps, desired, settled, fault.as_deref()));
-            }
-            if let Some(why) =
-                fault.as_ref().filter(|_| steps.iter().any(|it| matches!(it, Step::CreateAgent(_))))
-            {
+            let dry = self.tenant.policy.mode == Mode::DryRun;
+            let creates = steps.iter().any(|it| matches!(it, Step::CreateAgent(_)));
+            if let Some(why) = fault.as_ref().filter(|_| creates && !dry) {
                 return Err(Trouble::Parked(why.clone()));
             }
-            let again = steps.iter().any(|step| matches!(step, Step::CreateAdmin(_)));
-            match self.takes_super_user(&steps) {
-                None => self.apply(&steps, desired).await?,
-                Some(id) if self.apply_above_floor(id, &steps, desired).await? => {}
-                // Whoever leaves must not work any more, whatever becomes of the administrator.
-                Some(id) if !desired.active => {
-                    settled.kept = Some(self.floor_holds(id).await?);
-                    scope.admin = false;
-                    continue;
+            if let Some(why) = self.carry_out_all(&steps, desired).await? {
+                if desired.active {
+                    return Err(Trouble::Refused(why));
                 }
-                Some(id) => return Err(Trouble::Refused(self.floor_holds(id).await?)),
+                // Whoever leaves must not work any more, whatever becomes of the administrator.
+                settled.kept = Some(why);
+                scope.admin = false;
+                continue;
             }
+            if dry {
+                return Ok(self.only_planned(&steps, desired, settled, fault.as_deref()));
+            }
+            let again = steps.iter().any(|step| matches!(step, Step::CreateAdmin(_)));
             if !again || self.link.admin.is_none() {
                 break;
             }
