@@ -27,6 +27,9 @@ def main(line):
     program = os.path.join(os.path.dirname(sys.executable), "st")
     command = [program, "run", document, "--url", sandbox["scim_url"], "--checks", ",".join(CHECKS)]
     command += ["-H", f"Authorization: Bearer {sandbox['token']}", "--phases", "examples,coverage,fuzzing"]
+    # A token of nobody is answered 501 at /Me, and what is served at the root is not below the base.
+    for path in ["/Me", "/oauth/token", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics"]:
+        command += ["--exclude-path", path]
     # The same requests every time, and a number of them that fits into a check.
     command += ["--max-examples", "10", "--seed", "1", "--generation-database", "none", "--no-color"]
     done = subprocess.run(command, cwd="/tmp", capture_output=True, text=True)

@@ -2,10 +2,9 @@
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use comfy_table::Table;
 
 use super::runtime::beside;
-use super::{Failure, Of, say};
+use super::{Failure, Of, columns, say};
 use crate::domain::reasons::Reason;
 use crate::reconcile::Access;
 
@@ -55,8 +54,7 @@ fn tell(access: &Access) {
                 "person {} ({state}) is administrator {} ({}), who {enabled}",
                 access.person, admin.id, admin.user_name
             ));
-            let mut table = Table::new();
-            table.set_header(["what", "permits", "why"]);
+            let mut table = columns(["what", "permits", "why"]);
             for role in &admin.roles {
                 let gains = if role.privileged { "can gain more" } else { "" };
                 table.add_row([format!("role {}", role.name), gains.to_owned(), words(&role.why)]);

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{Failure, load, say};
+use super::{Failure, columns, load, runtime, say};
 use crate::config::Config;
 use crate::store::audit::chain::{self, Verdict};
 use crate::store::audit::story::{self, Stored, Wanted};
@@ -82,8 +81,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
 }
 
 async fn open(config: Option<PathBuf>) -> Result<Store, Failure> {
-    let config = load(config.as_deref())?;
-    Ok(Store::open(&config.store).await.context("the store did not open")?)
+    runtime::store(&load(config.as_deref())?).await
 }
 
 /// A time, or the beginning of a day in UTC.
@@ -100,7 +98,7 @@ async fn export(options: Export) -> Result<(), Failure> {
     let since = time("--since", options.since.as_deref())?;
     let until = time("--until", options.until.as_deref())?;
     let config = load(options.config.as_deref())?;
-    let store = Store::open(&config.store).await.context("the store did not open")?;
+    let store = runtime::store(&config).await?;
     let wanted = Wanted { tenant: options.tenant, person: options.person, since, until };
     let mut count = 0_u64;
     let told = story::some(&store, &wanted, |record| {
@@ -240,8 +238,7 @@ fn show(records: &[Stored], waiting: &[Value]) {
     if let Some(id) = &first.record.client_request_id {
         say(&format!("the client calls it {id}"));
     }
-    let mut table = Table::new();
-    table.set_header(["time", "after ms", "what", "about", "detail"]);
+    let mut table = columns(["time", "after ms", "what", "about", "detail"]);
     for stored in records {
         let record = &stored.record;
         let after = record.at.duration_since(first.record.at).as_millis();

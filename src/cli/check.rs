@@ -17,20 +17,24 @@ pub(super) use probe_token::FACT as DISABLED_TOKEN;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use comfy_table::Table;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::runtime::{beside, budget_name};
-use super::{Failure, load, say};
+use super::{Failure, columns, load, say};
 use crate::config::{Config, TenantConfig};
 use crate::domain::TenantId;
 use crate::reconcile::Reconciler;
 use crate::store::{self, Store};
 use crate::upstream::model::Identity;
 use crate::upstream::{Calls, Lane, RingCx};
+
+/// How long the questions about a tenant wait altogether for calls that are used up.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -112,7 +116,9 @@ struct Patient<'a> {
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let config = load(options.config.as_deref())?;
     let mut report = Report { tenant: String::new(), lines: Vec::new() };
-    report.ok("configuration", format!("valid, {} tenants", config.tenant.len()));
+    let tenants = config.tenant.len();
+    report
+        .ok("configuration", format!("valid, {tenants} {}", if tenants == 1 { "tenant" } else { "tenants" }));
     for warning in config.warnings() {
         report.warn("configuration", warning);
     }
@@ -133,12 +139,17 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     match beside(&as_it_is).await {
         Ok(parts) => {
             report.ok("store", "opens, and its tables are those of this program");
-            bridge::writable(&parts.store, &mut report).await;
+            // Without the store no call is counted, and so none is made.
+            if !bridge::writable(&parts.store, &mut report).await {
+                return conclude(&report, options.json);
+            }
             let mut owners = BTreeMap::<String, Vec<TenantId>>::new();
             for (id, ringcx) in &parts.ringcx {
                 let Some(settings) = config.tenant.get(id) else { continue };
                 id.as_str().clone_into(&mut report.tenant);
-                let calls = ringcx.calls(Lane::Reconcile, None);
+                // A doctor who waits says nothing; only the probe must come to its end, or its agent would stay.
+                let patience = options.probe_group.is_none().then(|| Instant::now() + PATIENCE);
+                let calls = ringcx.calls(Lane::Reconcile, patience);
                 let (store, reconciler) = (&parts.store, &parts.reconciler);
                 let budget = budget_name(&config, settings);
                 let patient = Patient { id, settings, store, reconciler, ringcx, calls, budget };
@@ -153,7 +164,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
             one_owner(&owners, &mut report);
             parts.store.close().await;
         }
-        Err(error) => report.fail("store", bridge::not_opened(&config, &error)),
+        Err(failure) => report.fail("store", bridge::not_opened(&config, failure.reason())),
     }
     conclude(&report, options.json)
 }
@@ -178,7 +189,6 @@ async fn tenant(patient: &Patient<'_>, options: &Options, report: &mut Report) -
     account::permissions(patient, &groups, report).await;
     account::names(patient, report).await;
     admins::run(patient, &identity, report).await;
-    dialect::report(patient, report).await;
     if let Some(name) = &options.probe_group {
         probe::run(patient.store, patient.id, &patient.calls, &groups, name, report).await;
         match &options.probe_token_file {
@@ -186,6 +196,8 @@ async fn tenant(patient: &Patient<'_>, options: &Options, report: &mut Report) -
             None => probe_token::explain(patient, report).await,
         }
     }
+    // Afterwards, so that what was found out just now counts.
+    dialect::report(patient, report).await;
     Some(identity)
 }
 
@@ -212,8 +224,7 @@ fn tell(lines: &[Line], as_json: bool) {
         say(&serde_json::to_string(lines).unwrap_or_default());
         return;
     }
-    let mut table = Table::new();
-    table.set_header(["tenant", "check", "result", "detail"]);
+    let mut table = columns(["tenant", "check", "result", "detail"]);
     for line in lines {
         let result = match line.result {
             Mark::Ok => "ok",

@@ -1,17 +1,24 @@
 //! `list`: what RingCX has, with the ids and names that a mapping needs; read now, within the budget, and never a secret.
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use comfy_table::Table;
 use serde_json::{Value, json};
 
 use super::progress::Progress;
 use super::runtime::{Beside, beside};
-use super::{Failure, Of, cell, say};
+use super::{Failure, Of, cell, columns, say};
 use crate::domain::{PersonId, TenantId};
 use crate::store::links;
 use crate::upstream::model::{Agent, AgentGroup, AgentType, RoleType};
 use crate::upstream::{self, Calls, Lane};
+
+/// How long a call may take before a word is said of it.
+const A_WHILE: Duration = Duration::from_secs(5);
+
+/// How long a list waits altogether when RingCX asks for a pause.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -75,8 +82,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         say(&Value::Array(rows).to_string());
         return Ok(());
     }
-    let mut table = Table::new();
-    table.set_header(options.kind.columns());
+    let mut table = columns(options.kind.columns());
     for row in &rows {
         table.add_row(options.kind.columns().iter().map(|column| cell(&row[*column])));
     }
@@ -90,32 +96,33 @@ async fn rows(parts: &Beside, tenant: &TenantId, kind: Kind) -> anyhow::Result<V
     let calls = way.calls(Lane::Reconcile, None);
     Ok(match kind {
         Kind::AgentGroups => of(
-            &calls.agent_groups().await?,
+            &patiently(|| calls.agent_groups()).await?,
             |it| json!({"id": it.id, "name": it.name, "default": it.is_default}),
         ),
         Kind::Agents => agents(parts, tenant, &calls).await?,
         Kind::Admins => admins(parts, tenant, &calls).await?,
         Kind::RightsDocs => {
-            let own = calls.identity().await?.user_id;
+            let own = patiently(|| calls.identity()).await?.user_id;
             let own = own.ok_or_else(|| anyhow!("RingCX does not say whose the bridge's credential is"))?;
             of(
-                &calls.rights_docs(own).await?,
+                &patiently(|| calls.rights_docs(own)).await?,
                 |it| json!({"id": it.id, "name": it.name, "master": it.is_master}),
             )
         }
         Kind::AuxStates => of(
-            &calls.aux_states().await?,
+            &patiently(|| calls.aux_states()).await?,
             |it| json!({"id": it.id, "name": it.name, "base": it.base, "active": it.active}),
         ),
         Kind::DialGroups => of(
-            &calls.dial_groups().await?,
+            &patiently(|| calls.dial_groups()).await?,
             |it| json!({"id": it.id, "name": it.name, "mode": it.mode, "active": it.active}),
         ),
-        Kind::Queues => {
-            of(&calls.queues().await?, |it| json!({"id": it.id, "name": it.name, "queue_group": it.group}))
-        }
+        Kind::Queues => of(
+            &patiently(|| calls.queues()).await?,
+            |it| json!({"id": it.id, "name": it.name, "queue_group": it.group}),
+        ),
         // Text: the ids exceed what JSON readers keep exact.
-        Kind::Extensions => of(&calls.extensions().await?, |it| {
+        Kind::Extensions => of(&patiently(|| calls.extensions()).await?, |it| {
             json!({
                 "id": it.id.to_string(), "number": it.number, "name": it.name, "email": it.email, "type": it.kind,
                 "status": it.status,
@@ -124,17 +131,51 @@ async fn rows(parts: &Beside, tenant: &TenantId, kind: Kind) -> anyhow::Result<V
     })
 }
 
+/// Makes a call, and again when RingCX asks for a short pause: whoever waits for a list would do no other.
+///
+/// # Errors
+/// What RingCX said; a pause that is longer than [`PATIENCE`] too.
+async fn patiently<T>(call: impl AsyncFn() -> Result<T, upstream::Error>) -> Result<T, upstream::Error> {
+    let mut left = PATIENCE;
+    loop {
+        let mut asked = std::pin::pin!(call());
+        let answer = if let Ok(answer) = tokio::time::timeout(A_WHILE, &mut asked).await {
+            answer
+        } else {
+            tell("waiting for RingCX: it is slow, or its calls are used up for the moment");
+            asked.await
+        };
+        match answer {
+            Err(upstream::Error::Limited { after }) if after <= left => {
+                let pause = after.max(Duration::from_millis(100));
+                tell(&format!(
+                    "RingCX takes no more calls at the moment; going on in {} s",
+                    pause.as_secs().max(1)
+                ));
+                tokio::time::sleep(pause).await;
+                left = left.saturating_sub(pause);
+            }
+            other => return other,
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells its operator on standard error")]
+fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
 fn of<T>(items: &[T], row: impl Fn(&T) -> Value) -> Vec<Value> {
     items.iter().map(row).collect()
 }
 
 async fn agents(parts: &Beside, tenant: &TenantId, calls: &Calls) -> anyhow::Result<Vec<Value>> {
     let mut rows = Vec::new();
-    let groups = calls.agent_groups().await?;
+    let groups = patiently(|| calls.agent_groups()).await?;
     let progress = Progress::new("reading agent groups");
     for (done, group) in groups.iter().enumerate() {
         progress.at(done, groups.len());
-        for agent in calls.agents(group.id).await? {
+        for agent in patiently(|| calls.agents(group.id)).await? {
             let Some(id) = agent.id() else { continue };
             let of = tenant.clone();
             let person = parts.store.read(move |tx| links::by_agent(tx, &of, id.0)).await?;
@@ -158,13 +199,13 @@ fn agent_row(agent: &Agent, group: &AgentGroup, person: Option<&PersonId>) -> Va
 }
 
 async fn admins(parts: &Beside, tenant: &TenantId, calls: &Calls) -> anyhow::Result<Vec<Value>> {
-    let own = match calls.identity().await {
+    let own = match patiently(|| calls.identity()).await {
         Ok(identity) => identity.user_id,
         Err(upstream::Error::Forbidden(_) | upstream::Error::NotFound) => None,
         Err(error) => return Err(error.into()),
     };
     let mut rows = Vec::new();
-    for admin in calls.admins().await? {
+    for admin in patiently(|| calls.admins()).await? {
         let Some(id) = admin.id() else { continue };
         let of = tenant.clone();
         let person = parts.store.read(move |tx| links::by_admin(tx, &of, id.0)).await?;

@@ -7,7 +7,9 @@ use crate::config::Config;
 use crate::store::Store;
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    let done = Store::migrate(&config.store).await.context("the tables were not brought up to date")?;
+    // All in one transaction: where it fails, nothing has changed.
+    let done = Store::migrate(&config.store).await.context("the tables were not brought up to date");
+    let done = done.map_err(Failure::Input)?;
     if done.is_empty() {
         say("the tables are up to date");
     }

@@ -143,6 +143,15 @@ enum Failure {
     Ran(anyhow::Error),
 }
 
+impl Failure {
+    /// What is wrong.
+    const fn reason(&self) -> &anyhow::Error {
+        match self {
+            Self::Input(error) | Self::Ran(error) => error,
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Ran(error)
@@ -222,6 +231,15 @@ fn say(line: &str) {
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));
 }
 
+/// A table with these columns, made for the width of the terminal: a sentence is broken into lines within its column. Where it goes
+/// to a file or another program each row is one line.
+fn columns(header: impl Into<comfy_table::Row>) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table.set_header(header);
+    table
+}
+
 /// A value as a cell of a table shows it.
 fn cell(value: &Value) -> String {
     match value {
@@ -257,4 +275,20 @@ fn until_stopped() -> CancellationToken {
         stop.cancel();
     });
     token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_the_terminal_and_is_not_broken_without_one() {
+        let sentence =
+            "a sentence that is longer than the terminal is wide, with what to do at its end".repeat(2);
+        let mut table = columns(["check", "detail"]);
+        table.add_row(["sign-in", &sentence]);
+        assert!(table.to_string().contains(&sentence));
+        table.set_width(80);
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    }
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use comfy_table::Table;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::operator::operator;
 use super::progress::Progress;
 use super::runtime::{Beside, beside};
-use super::{Failure, Of, say};
+use super::{Failure, Of, columns, say};
 use crate::config::Config;
 use crate::domain::office::Choice;
 use crate::domain::policy::{LinkExtension, Policy};
@@ -133,8 +132,7 @@ async fn show(list: List) -> Result<(), Failure> {
         say(&serde_json::to_string(&found).unwrap_or_default());
         return Ok(());
     }
-    let mut table = Table::new();
-    table.set_header(["extension", "name", "e-mail", "type", "status", "agent", "linked", "user"]);
+    let mut table = columns(["extension", "name", "e-mail", "type", "status", "agent", "linked", "user"]);
     for user in &found {
         let mut row: Vec<String> = described(user).to_vec();
         let linked = user.agent.map(|agent| if agent.linked { "yes" } else { "no" });
@@ -264,8 +262,7 @@ async fn make(
 }
 
 fn preview(rows: &[Row], group: &str, terms: ImportTerms) {
-    let mut table = Table::new();
-    table.set_header(["extension", "name", "e-mail", "type", "status", "what"]);
+    let mut table = columns(["extension", "name", "e-mail", "type", "status", "what"]);
     for row in rows {
         let mut cells: Vec<String> = described(&row.user).to_vec();
         cells.push(outcome(row).1);

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use comfy_table::Table;
 use serde_json::json;
 
 use super::operator::operator;
 use super::runtime::beside;
-use super::{Failure, Of, say};
+use super::{Failure, Of, columns, say};
 use crate::reconcile::Drift;
 
 #[derive(Args)]
@@ -79,8 +78,7 @@ fn tell(drift: &Drift, dry_run: bool, left: usize, as_json: bool) {
         return;
     }
     if !drift.findings.is_empty() {
-        let mut table = Table::new();
-        table.set_header(["person", "account", "what", "repaired"]);
+        let mut table = columns(["person", "account", "what", "repaired"]);
         for found in &drift.findings {
             let repaired = match (found.repair, dry_run) {
                 (true, true) => "would be",

@@ -2,13 +2,12 @@
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use comfy_table::Table;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::check::DISABLED_TOKEN;
 use super::runtime::{Beside, beside};
-use super::{Failure, Plain, cell, say};
+use super::{Failure, Plain, cell, columns, say};
 use crate::clock::{Clock, Span};
 use crate::domain::TenantId;
 use crate::store::facts;
@@ -150,8 +149,7 @@ fn tell(report: &Report, as_json: bool) {
         say(&Value::Array(report.rows.clone()).to_string());
         return;
     }
-    let mut table = Table::new();
-    table.set_header(report.columns);
+    let mut table = columns(report.columns);
     for row in &report.rows {
         table.add_row(report.columns.iter().map(|column| cell(row.get(*column).unwrap_or(&Value::Null))));
     }

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use comfy_table::Table;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::operator::operator;
 use super::runtime::{beside, budget_name, with_token};
-use super::{Failure, Plain, say};
+use super::{Failure, Plain, columns, say};
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::domain::{Actor, PersonId, TenantId};
@@ -86,12 +85,12 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
 }
 
 impl Keys {
-    async fn open(config: &Config, tenant: TenantId) -> anyhow::Result<Self> {
+    async fn open(config: &Config, tenant: TenantId) -> Result<Self, Failure> {
         let parts = beside(config).await?;
         let way = parts.ringcx.into_iter().find(|(id, _)| *id == tenant).map(|(_, ringcx)| ringcx);
         let settings = config.tenant.get(&tenant);
         let (Some(way), Some(settings)) = (way, settings) else {
-            return Err(anyhow!("tenant {tenant} has no way to RingCX"));
+            return Err(Failure::Ran(anyhow!("tenant {tenant} has no way to RingCX")));
         };
         let calls = way.calls(Lane::Update, None);
         let budget = budget_name(config, settings);
@@ -118,8 +117,7 @@ impl Keys {
             say(&Value::Array(rows).to_string());
             return Ok(());
         }
-        let mut table = Table::new();
-        table.set_header(["ends in", "configured"]);
+        let mut table = columns(["ends in", "configured"]);
         for (ending, used) in rows {
             table.add_row([ending.as_str(), if used { "yes" } else { "no" }]);
         }

@@ -131,14 +131,22 @@ impl Beside {
     }
 }
 
+/// Opens the store of a command; one that cannot be used is bad input, as it is for `serve`.
+///
+/// # Errors
+/// One sentence says why it did not open.
+pub(super) async fn store(config: &Config) -> Result<Store, Failure> {
+    Store::open(&config.store).await.context("the store did not open").map_err(Failure::Input)
+}
+
 /// Opens the parts of a command.
 ///
 /// # Errors
 /// One sentence says which part cannot be used.
-pub(super) async fn beside(config: &Config) -> anyhow::Result<Beside> {
+pub(super) async fn beside(config: &Config) -> Result<Beside, Failure> {
     let (clock, ids) = (Clock::system(), Ids::system());
-    let store = Store::open(&config.store).await.context("the store did not open")?;
-    let (tenants, _) = tenants(config, &store, &clock)?;
+    let store = store(config).await?;
+    let (tenants, _) = tenants(config, &store, &clock).map_err(Failure::Input)?;
     inherit_budgets(config, &store).await?;
     let reconciler = Reconciler::new(store.clone(), tenants, clock, ids, times(config));
     let reconciler = reconciler.with_progress(progress::of_parts());

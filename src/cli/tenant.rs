@@ -6,12 +6,11 @@ mod plan;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use comfy_table::Table;
 use serde_json::json;
 
 use super::operator::operator;
 use super::runtime::{beside, budget_name};
-use super::{Failure, Plain, say};
+use super::{Failure, Plain, columns, say};
 use crate::reconcile::Status;
 
 #[derive(Subcommand)]
@@ -104,8 +103,7 @@ async fn status(plain: Plain) -> Result<(), Failure> {
 }
 
 fn tell(status: &Status) {
-    let mut table = Table::new();
-    table.set_header(["tenant", status.tenant.as_str()]);
+    let mut table = columns(["tenant", status.tenant.as_str()]);
     table.add_row(["mode", status.mode.as_str()]);
     let paused = status.paused.as_ref().map_or_else(
         || "no".to_owned(),

@@ -2,12 +2,11 @@
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
-use comfy_table::Table;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::operator::operator;
-use super::{Failure, Of, Plain, say};
+use super::{Failure, Of, Plain, columns, runtime, say};
 use crate::clock::{Clock, Ids, Span};
 use crate::domain::{PersonId, TenantId};
 use crate::server::network::Network;
@@ -265,8 +264,7 @@ async fn show(list: Plain) -> Result<(), Failure> {
         say(&all.to_string());
         return Ok(());
     }
-    let mut table = Table::new();
-    table.set_header(["name", "scope", "created", "expires", "last used", "revoked", "replaced"]);
+    let mut table = columns(["name", "scope", "created", "expires", "last used", "revoked", "replaced"]);
     for it in found {
         let or = |at: Option<jiff::Timestamp>| time(at).unwrap_or_else(|| "-".to_owned());
         table.add_row([
@@ -308,6 +306,5 @@ async fn end(revoke: Revoke) -> Result<(), Failure> {
 
 async fn open(of: &Of) -> Result<(Store, TenantId), Failure> {
     let (config, tenant) = of.load()?;
-    let opened: Result<Store, store::Error> = Store::open(&config.store).await;
-    Ok((opened.context("the store did not open")?, tenant))
+    Ok((runtime::store(&config).await?, tenant))
 }

@@ -58,7 +58,99 @@ fn paths() -> Map<String, Value> {
         insert(&mut get, "parameters", if with_id { json!([id_parameter()]) } else { json!([]) });
         paths.insert(path.to_owned(), json!({"get": get}));
     }
+    paths.insert("/Me".to_owned(), me());
+    paths.extend(outside());
     paths
+}
+
+/// The user to whom the token belongs; any other token is told that this is not implemented.
+fn me() -> Value {
+    let mut me = single(&USER, true);
+    let post = operation("Not implemented: create users at /Users", "create", "Me", &[]);
+    insert(&mut me, "post", post);
+    if let Some(me) = me.as_object_mut() {
+        me.remove("parameters");
+        for (verb, operation) in me.iter_mut() {
+            insert(operation, "operationId", json!(format!("{verb}Me")));
+            let refused = json!({
+                "description": "Not for this token",
+                "content": {"application/scim+json": {"schema": reference("Error")}},
+            });
+            insert(&mut operation["responses"], "501", refused);
+        }
+    }
+    me
+}
+
+fn content(kind: &str, schema: &Value) -> Value {
+    json!({kind: {"schema": schema}})
+}
+
+fn json_answer(description: &str, schema: &Value) -> Value {
+    json!({"description": description, "content": content("application/json", schema)})
+}
+
+/// `POST /oauth/token`, whose errors are OAuth's (RFC 6749 §5.2).
+fn exchange() -> Value {
+    let refused = json!({
+        "type": "object", "required": ["error"],
+        "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    });
+    let issued = json!({
+        "type": "object", "required": ["access_token", "token_type", "expires_in"],
+        "properties": {
+            "access_token": {"type": "string"}, "token_type": {"const": "Bearer"}, "expires_in": {"type": "integer"},
+            "scope": {"type": "string"},
+        },
+    });
+    let form = json!({
+        "type": "object", "required": ["grant_type"],
+        "properties": {
+            "grant_type": {"const": "client_credentials"}, "client_id": {"type": "string"}, "client_secret": {"type": "string"},
+            "client_assertion_type": {"type": "string"}, "client_assertion": {"type": "string"},
+        },
+    });
+    json!({
+        "summary": "Exchange client credentials for a short token (RFC 6749, RFC 7523); another tenant's is /{tenant}/oauth/token",
+        "operationId": "exchangeToken", "security": [],
+        "requestBody": {"required": true, "content": content("application/x-www-form-urlencoded", &form)},
+        "responses": {
+            "200": json_answer("A token", &issued), "400": json_answer("Not such a request", &refused),
+            "401": json_answer("Not such a client", &refused), "503": json_answer("Not now", &refused),
+        },
+    })
+}
+
+/// What is served beside the bases of the tenants, at the root of the server.
+fn outside() -> Map<String, Value> {
+    let object = json!({"type": "object"});
+    let get = |summary: &str, name: &str, responses: Value| json!({"get": {"summary": summary, "operationId": name, "security": [], "responses": responses}});
+    let text =
+        json!({"description": "Metrics", "content": content("text/plain", &json!({"type": "string"}))});
+    let ready =
+        json!({"200": json_answer("Ready", &object), "503": json_answer("Not ready, and why", &object)});
+    let paths = [
+        ("/oauth/token", json!({"post": exchange()})),
+        (
+            "/.well-known/jwks.json",
+            get(
+                "The public keys of issued tokens",
+                "readKeys",
+                json!({"200": json_answer("A key set", &object)}),
+            ),
+        ),
+        (
+            "/healthz",
+            get("Whether the process answers", "readHealth", json!({"200": json_answer("It does", &object)})),
+        ),
+        ("/readyz", get("Whether the server can serve, and why not", "readReadiness", ready)),
+        ("/metrics", get("Metrics for Prometheus", "readMetrics", json!({"200": text}))),
+    ];
+    let at_root = |(path, mut item): (&str, Value)| {
+        insert(&mut item, "servers", json!([{"url": "/"}]));
+        (path.to_owned(), item)
+    };
+    paths.into_iter().map(at_root).collect()
 }
 
 fn build() -> Value {
@@ -68,7 +160,6 @@ fn build() -> Value {
         "info": {
             "title": "ringcx-scim",
             "version": env!("CARGO_PKG_VERSION"),
-            // `/Me` is not among the paths, because it is not implemented (501) for most tokens.
             "description": "SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865) for RingCX. Every error is a SCIM error with a request id. \
                 `/Me` stands for the user to whom the token belongs, and answers 501 to any other token.",
             "license": {"name": "MIT OR Apache-2.0"},

@@ -129,6 +129,8 @@ async fn a_probe_finds_out_each_reading_and_leaves_nothing() {
         let (code, report, errors) = run(&world.config, &["check", "--probe-group", "UK Agents"]).await;
         assert_eq!(code, 0, "{knob}={value}: {errors} {:?}", failed(&report));
         assert_eq!(learned(&report, knob), word, "{knob}={value}");
+        let at_once = format!("{word}, as learned");
+        assert!(report.to_string().contains(&at_once), "{knob}={value}: {report}");
         assert_eq!(world.ringcx.state(), before, "{knob}={value}");
         let (_, report, _) = run(&world.config, &["check"]).await;
         let remembered = format!("{word}, as learned");

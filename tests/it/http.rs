@@ -314,3 +314,29 @@ async fn a_token_with_networks_is_good_only_from_there() {
         assert_eq!(answer.status, status, "{networks}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_interface_description_names_at_the_root_is_served_as_it_says() {
+    let bridge = TestBridge::start(Setup::default()).await;
+    let document: Value = serde_json::from_str(ringcx_scim::server::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let root: Vec<&String> =
+        paths.iter().filter(|(_, it)| it["servers"][0]["url"] == "/").map(|(path, _)| path).collect();
+    assert_eq!(root, ["/.well-known/jwks.json", "/healthz", "/metrics", "/oauth/token", "/readyz"]);
+    for path in root {
+        let (method, described) =
+            paths[path].as_object().unwrap().iter().find(|(name, _)| *name != "servers").unwrap();
+        let answer = bridge.raw(&method.to_uppercase(), path, &[], None).await;
+        let response = &described["responses"][answer.status.to_string()]["content"];
+        let kinds: Vec<&String> =
+            response.as_object().unwrap_or_else(|| panic!("{path}: {}", answer.status)).keys().collect();
+        let kind = answer.headers["content-type"].split(';').next().unwrap();
+        assert_eq!(kinds, [kind], "{path}");
+    }
+    // A token of nobody, at every method of /Me.
+    for method in paths["/Me"].as_object().unwrap().keys() {
+        let body = json!({"userName": "jo@example.com", "Operations": [{"op": "replace", "path": "title", "value": "x"}]});
+        let body = (method != "get" && method != "delete").then_some(&body);
+        assert_eq!(bridge.send(&method.to_uppercase(), "/Me", body).await.status, 501, "{method}");
+    }
+}

@@ -68,6 +68,7 @@ mod rounds;
 mod rules;
 mod settings_changed;
 mod shutdown;
+mod standing;
 mod support;
 mod surface;
 mod tenants;

@@ -1,14 +1,19 @@
 //! The account in RingCX: what the bridge sees of it, what the configuration names in it, and whose names collide.
 
+use std::time::Duration;
+
 use super::{Patient, Report, TenantConfig, clause};
-use crate::domain::desired::{Directory, group_named};
+use crate::clock::Clock;
+use crate::domain::desired::{Assignables, Directory, group_named};
 use crate::domain::grant::ungivable_roles;
 use crate::domain::mapping::new_agent_defaults;
 use crate::domain::policy::LinkExtension;
-use crate::reconcile::assignables;
 use crate::store::survey;
 use crate::upstream::Error;
 use crate::upstream::model::{AgentGroup, AuxState, Identity};
+
+/// How much of the audit log is asked for.
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// The agent groups; nothing when the account cannot be read.
 pub(super) async fn groups(
@@ -61,6 +66,10 @@ pub(super) fn targets(settings: &TenantConfig, groups: &[AgentGroup], report: &m
             Err(why) => report.fail("mapping", format!("{key}: {}", clause(&why))),
         }
     }
+    if settings.policy.default_agent_group.is_none() {
+        let waits = "there is no policy.default_agent_group: new people are held until a group of theirs leads to an agent group";
+        report.ok("mapping", waits);
+    }
     for why in ungivable_roles(&settings.policy, &settings.group) {
         report.fail("roles", why);
     }
@@ -91,41 +100,77 @@ pub(super) async fn permissions(patient: &Patient<'_>, groups: &[AgentGroup], re
             ),
         }
     }
+    let assignables = assignables(patient, report).await;
     match calls.aux_states().await {
         Ok(states) => {
             report.ok("agent states", format!("{} states", states.len()));
-            agent_defaults(patient, states, report).await;
+            agent_defaults(patient, states, assignables, report);
         }
         Err(Error::NotFound | Error::Forbidden(_)) => {
             report.ok("agent states", "not readable here; initialState takes none");
-            agent_defaults(patient, Vec::new(), report).await;
+            agent_defaults(patient, Vec::new(), assignables, report);
         }
         Err(error) => report.fail("agent states", format!("cannot be read: {}; try again", clause(&error))),
     }
     extensions(patient, report).await;
+    audit_log(patient, report).await;
+}
+
+/// Dial groups and queues, where the tenant writes them.
+async fn assignables(patient: &Patient<'_>, report: &mut Report) -> Option<Assignables> {
+    patient.settings.policy.assignment_shape?;
+    let mut found = Assignables::default();
+    let mut tell = |what: &str, count: Result<usize, Error>| match count {
+        Ok(count) => report.ok(what, format!("{count} are visible")),
+        Err(error) => {
+            let fix = format!(
+                "give the service user the permission to read {what}, or take policy.assignment_shape out"
+            );
+            report.fail(what, unreadable(&error, &fix));
+        }
+    };
+    let dial_groups = patient.calls.dial_groups().await.map(|it| found.dial_groups = it);
+    tell("dial groups", dial_groups.map(|()| found.dial_groups.len()));
+    let queues = patient.calls.queues().await.map(|it| found.queues = it);
+    tell("queues", queues.map(|()| found.queues.len()));
+    Some(found)
+}
+
+/// RingCX's audit log, where the tenant follows it.
+async fn audit_log(patient: &Patient<'_>, report: &mut Report) {
+    if !patient.settings.policy.audit_feed {
+        return;
+    }
+    let now = Clock::system().now();
+    match patient.calls.changed_agents(now - WINDOW, now, None).await {
+        Ok(_) => report.ok("audit log", "readable: changes in RingCX are noticed within minutes"),
+        Err(error) => {
+            let fix = "give the service user the role ACCESS_AUDIT_LOG, or set policy.audit_feed = false";
+            report.fail("audit log", unreadable(&error, fix));
+        }
+    }
+}
+
+/// Why something cannot be read, with the fix where it is a permission.
+fn unreadable(error: &Error, fix: &str) -> String {
+    let fix = match error {
+        Error::Forbidden(_) | Error::NotFound => fix,
+        _ => "try again when RingCX answers",
+    };
+    format!("cannot be read: {}; {fix}", clause(error))
 }
 
 /// Whether the names in `agent_defaults` mean something in this account: where they do not, no agent is made.
-async fn agent_defaults(patient: &Patient<'_>, aux_states: Vec<AuxState>, report: &mut Report) {
+fn agent_defaults(
+    patient: &Patient<'_>,
+    aux_states: Vec<AuxState>,
+    assignables: Option<Assignables>,
+    report: &mut Report,
+) {
     let (given, policy) = (&patient.settings.agent_defaults, &patient.settings.policy);
     if given.is_empty() {
         return;
     }
-    let named = ["phoneLoginDialGroup", "manualOutboundDefaultGate"].iter().any(|it| given.contains_key(*it));
-    let assignables = if named && policy.assignment_shape.is_some() {
-        match assignables(&patient.calls).await {
-            Ok(found) => Some(found),
-            Err(error) => {
-                let why = clause(&error);
-                return report.fail(
-                    "agent defaults",
-                    format!("dial groups and queues cannot be read: {why}; try again"),
-                );
-            }
-        }
-    } else {
-        None
-    };
     let directory = Directory { aux_states, assignables, ..Directory::default() };
     match new_agent_defaults(given, policy, &directory).1 {
         None => report.ok("agent defaults", "what they name exists"),

@@ -16,7 +16,11 @@ pub(super) async fn public_url(config: &Config, report: &mut Report) {
     let Some(url) = config.server.public_url.as_deref().map(|url| url.trim_end_matches('/')) else {
         return report.ok("public URL", "not set: clients are told the address that the server listens on");
     };
-    let fix = "start `serve`, or correct server.public_url or the proxy in front of it";
+    let fix = if url.ends_with("/scim/v2") {
+        "take /scim/v2 out of server.public_url, to which the server adds it"
+    } else {
+        "start `serve`, or correct server.public_url or the proxy in front of it"
+    };
     match reach(&format!("{url}/healthz")).await {
         Ok((200, body)) if body.contains("\"status\":\"ok\"") => {
             report.ok("public URL", format!("{url} answers"));
@@ -33,6 +37,8 @@ pub(super) async fn public_url(config: &Config, report: &mut Report) {
 pub(super) fn not_opened(config: &Config, error: &anyhow::Error) -> String {
     let why = clause(&format!("{error:#}"));
     let fix = match error.downcast_ref::<store::Error>() {
+        // It names the folder already.
+        Some(store::Error::Unavailable(why)) if why.contains("store.url") => return clause(why),
         Some(store::Error::Corrupt(why)) => return format!("does not open: {why}"),
         _ if config.store.url.starts_with("postgres") => {
             "start PostgreSQL, or correct host, user, password and database in store.url"
@@ -43,20 +49,21 @@ pub(super) fn not_opened(config: &Config, error: &anyhow::Error) -> String {
 }
 
 /// Whether the store takes a write.
-pub(super) async fn writable(store: &Store, report: &mut Report) {
-    let Ok(tenant) = "default".parse::<TenantId>() else { return };
+pub(super) async fn writable(store: &Store, report: &mut Report) -> bool {
+    let Ok(tenant) = "default".parse::<TenantId>() else { return false };
     let now = Clock::system().now();
     let written = store.write(move |tx| facts::set(tx, &tenant, "check", "written", now)).await;
-    match written {
+    match &written {
         Ok(()) => report.ok("store", "takes writes"),
         Err(error) => {
-            let why = clause(&error);
+            let why = clause(error);
             report.fail(
                 "store",
                 format!("takes no writes: {why}; give the bridge's user the right to write there"),
             );
         }
     }
+    written.is_ok()
 }
 
 /// The tokens with which identity providers sign in.

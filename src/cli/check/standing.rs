@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Patient, Report, clause};
 use crate::clock::Clock;
 use crate::reconcile::Hold;
-use crate::store::{self, losses, survey};
+use crate::store::{self, jobs, losses, survey};
 
 /// How long a person must have been there before silence about `active` means something.
 const SILENT: Duration = Duration::from_hours(24 * 30);
@@ -55,10 +55,44 @@ async fn look(patient: &Patient<'_>, report: &mut Report) -> Result<(), store::E
             ),
         );
     }
+    parked(patient, report).await?;
     if let Some(why) = patient.reconciler.administered_elsewhere(tenant).await? {
         report.fail("administrators", clause(&why));
     }
     silence(patient, report).await
+}
+
+/// Work that was set aside until somebody decides: agent groups that could not be made, and people.
+async fn parked(patient: &Patient<'_>, report: &mut Report) -> Result<(), store::Error> {
+    let (tenant, of) = (patient.id, patient.id.clone());
+    let (groups, lanes) = patient
+        .store
+        .read_long(move |tx| Ok::<_, store::Error>((jobs::parked_groups(tx, &of)?, jobs::by_lane(tx, &of)?)))
+        .await?;
+    for job in &groups {
+        let (Some(group), Some(why)) = (job.group(), &job.last_error) else { continue };
+        report.fail(
+            "agent groups",
+            format!(
+                "none was made for group {group}: {}; give the group another name in the identity provider, or put it right in RingCX \
+                 and run `ringcx-scim tenant release --tenant {tenant}`",
+                clause(why)
+            ),
+        );
+    }
+    let all = lanes.iter().map(|(_, _, parked)| *parked).sum::<i64>();
+    let others = usize::try_from(all).unwrap_or_default().saturating_sub(groups.len());
+    if others > 0 {
+        report.fail(
+            "work",
+            format!(
+                "what is to be done about {} waits for somebody to decide; their lastError says what, and `ringcx-scim tenant release \
+                 --tenant {tenant}` has it tried again",
+                people(others)
+            ),
+        );
+    }
+    Ok(())
 }
 
 fn people(count: usize) -> String {

@@ -1,9 +1,8 @@
 //! The plan as an operator reads it.
 
-use comfy_table::Table;
 use serde_json::{Value, json};
 
-use super::super::say;
+use super::super::{columns, say};
 use crate::domain::import::{Action, Class, GroupRow, Plan, Row};
 
 /// What each class means, in one line.
@@ -44,8 +43,7 @@ fn action(row: &Row) -> String {
 
 /// Prints the plan: how many of each class, then the accounts that deserve a look, or all of them.
 pub(super) fn show(plan: &Plan, full: bool) {
-    let mut summary = Table::new();
-    summary.set_header(["accounts", "class", "meaning"]);
+    let mut summary = columns(["accounts", "class", "meaning"]);
     for (class, count) in plan.classes() {
         summary.add_row([count.to_string().as_str(), name(class), meaning(class)]);
     }
@@ -53,8 +51,7 @@ pub(super) fn show(plan: &Plan, full: bool) {
     say(&summary.to_string());
     say(&format!("{} agent groups, {new_groups} of them become SCIM groups", plan.groups.len()));
     let plain = |row: &Row| row.why.is_empty() || matches!(row.class, Class::Linked | Class::Foreign);
-    let mut accounts = Table::new();
-    accounts.set_header(["account", "login", "class", "what happens", "why"]);
+    let mut accounts = columns(["account", "login", "class", "what happens", "why"]);
     let mut any = false;
     for row in plan.rows.iter().filter(|row| full || row.decided || !plain(row)) {
         any = true;

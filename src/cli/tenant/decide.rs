@@ -2,12 +2,11 @@
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use comfy_table::Table;
 use serde_json::json;
 
 use super::super::operator::operator;
 use super::super::runtime::beside;
-use super::super::{Failure, Of, say};
+use super::super::{Failure, Of, columns, say};
 use super::plan::{self, Asked};
 use crate::config::Config;
 use crate::domain::{GroupId, TenantId};
@@ -160,8 +159,7 @@ fn tell(decided: &Decided, verdict: Verdict) {
         say(&format!("{} waited for a person and is tried again", jobs(decided.unparked)));
     }
     if !decided.left.is_empty() {
-        let mut table = Table::new();
-        table.set_header(["person", "why it could not be done"]);
+        let mut table = columns(["person", "why it could not be done"]);
         for (id, why) in &decided.left {
             table.add_row([id.as_str(), why]);
         }

@@ -3,10 +3,9 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context, anyhow};
-use comfy_table::Table;
 
 use super::super::operator::operator;
-use super::super::{Failure, say};
+use super::super::{Failure, columns, say};
 use crate::domain::TenantId;
 use crate::reconcile::{Preview, Reconciler, Released};
 
@@ -60,8 +59,7 @@ pub(super) fn tell(preview: &Preview) {
         say("nothing is planned, and nothing waits for a release");
         return;
     }
-    let mut table = Table::new();
-    table.set_header(["person", "login name", "step", "target", "detail"]);
+    let mut table = columns(["person", "login name", "step", "target", "detail"]);
     for change in &preview.changes {
         let step = &change.step;
         let name = change.user_name.as_deref().unwrap_or("-");
