@@ -26,7 +26,11 @@ pub(in crate::upstream) async fn list(
     for page in 1..=PAGES {
         let url = format!("{base}/restapi/v1.0/account/~/extension?perPage={PER_PAGE}&page={page}");
         let answer = wire.platform_get(Group::Medium, "listExtensions", &url, token).await?;
-        let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        // Half a list is none: whoever stands on the rest would be taken for somebody without an extension.
+        let records = answer.get("records").and_then(Value::as_array).ok_or_else(|| Error::Garbled {
+            maybe_applied: false,
+            message: format!("page {page} of the list of extensions has no records"),
+        })?;
         let before = found.len();
         found.extend(records.iter().filter_map(read).filter(|it| seen.insert(it.id)));
         // A page with nothing new is the end, whatever it says of others.

@@ -6,7 +6,7 @@ mod commands;
 use std::time::Duration;
 
 use ringcx_scim::domain::TenantId;
-use ringcx_simulator::{Profile, Seed};
+use ringcx_simulator::{Fault, FaultKind, Profile, Seed};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, TestBridge};
@@ -346,5 +346,50 @@ async fn a_closed_usage_group_is_left_alone() {
         assert_eq!(bridge.ringcx.count("listExtensions"), 1, "{group} {retry_after}");
         // RingCX itself is another matter: its lists and agents are served all the while.
         assert!(bridge.reconciler.look(&tenant(), None).await.is_ok());
+    }
+}
+
+/// Half a list is none: who stands on the page that did not come is not taken for somebody without an extension.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_extensions_that_breaks_half_way_says_nothing_about_anybody() {
+    for broken in [
+        FaultKind::Status(200, "{}".to_owned()),
+        FaultKind::Status(200, r#"{"records": null, "paging": {"page": 2}}"#.to_owned()),
+        FaultKind::Status(500, String::new()),
+        FaultKind::Html200,
+    ] {
+        for link in ["if_found", "required"] {
+            let mut seed = Seed::demo();
+            for n in 0..150 {
+                seed = seed.rc_extension(extension(10_000 + n, &format!("p{n}@example.com")));
+            }
+            let setup = Setup {
+                seed,
+                knobs: vec![("extension_page_max", "100")],
+                policy: policy(&json!({"link_rc_extension": link})),
+                settle: Duration::from_millis(500),
+                ..Setup::default()
+            };
+            let bridge = TestBridge::start(setup).await;
+            bridge.ringcx.fault(Fault {
+                operation: "listExtensions".to_owned(),
+                skip: 1,
+                times: 100,
+                kind: broken.clone(),
+            });
+            let late = json!({"userName": "p120@example.com"});
+            let answer = bridge.send("POST", "/Users", Some(&late)).await;
+            let state = &answer.body[RINGCX]["rcLinkState"];
+            assert!(
+                answer.status == 503 || (answer.status, state) == (201, &json!("unreadable")),
+                "{link} {broken:?}: {}",
+                answer.text
+            );
+            assert!(link == "if_found" || answer.status == 503, "{link} {broken:?}: {}", answer.text);
+            bridge.ringcx.clear_faults();
+            bridge.run_jobs().await;
+            let answer = bridge.send("POST", "/Users", Some(&late)).await;
+            assert!(matches!(answer.status, 201 | 409), "{}", answer.text);
+        }
     }
 }
