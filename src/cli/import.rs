@@ -125,6 +125,7 @@ fn tell(options: &Options, seen: &Seen, planned: &Planned, imported: &Imported) 
                     .map(|(account, why)| json!({"account": account, "why": why})).collect::<Vec<Value>>(),
             },
             "open": open,
+            "groups_open": plan.unnamed_groups(),
         });
         say(&report.to_string());
     } else {
@@ -142,20 +143,62 @@ fn tell(options: &Options, seen: &Seen, planned: &Planned, imported: &Imported) 
             seen.admins.len()
         ));
     }
-    let left = open + imported.left.len();
-    if left > 0 {
-        let (what, them) = if left == 1 { ("account waits", "it") } else { ("accounts wait", "them") };
-        return Err(Failure::Ran(anyhow!(
-            "{left} {what} for a decision; decide {them} with --decide ACCOUNT=link:PERSON, new or skip"
-        )));
+    match rest(open, imported.left.len(), plan.unnamed_groups()) {
+        None => Ok(()),
+        Some(rest) => Err(Failure::Ran(anyhow!(rest))),
     }
-    Ok(())
+}
+
+/// What is left to a person, and what they can do about each.
+fn rest(open: usize, left: usize, groups: usize) -> Option<String> {
+    let mut parts = Vec::new();
+    if open > 0 {
+        let (what, them) = if open == 1 { ("account waits", "it") } else { ("accounts wait", "them") };
+        parts.push(format!(
+            "{open} {what} for a decision; decide {them} with --decide ACCOUNT=link:PERSON, new or skip"
+        ));
+    }
+    if left > 0 {
+        let were = if left == 1 { "account was" } else { "accounts were" };
+        parts.push(format!("{left} {were} left for the reason named above; run the import again"));
+    }
+    if groups > 0 {
+        parts.push(format!(
+            "{groups} agent groups share a name and become no SCIM groups; rename them in RingCX and run the import again"
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join(". "))
+}
+
+/// A number and what it counts.
+fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 fn done(imported: &Imported) -> String {
     format!(
-        "{} people made, {} accounts linked, {} groups made",
-        imported.created, imported.linked, imported.groups
+        "{} made, {} linked, {} made",
+        count(imported.created, "person", "people"),
+        count(imported.linked, "account", "accounts"),
+        count(imported.groups, "group", "groups")
+    )
+}
+
+fn undone_in_words(undone: &Undone) -> String {
+    if undone.runs == 0 {
+        return "there is no import to take back".to_owned();
+    }
+    let earlier = match undone.earlier {
+        0 => String::new(),
+        1 => "; 1 earlier import stands, --undo once more takes it back".to_owned(),
+        more => format!("; {more} earlier imports stand, --undo --all takes them back"),
+    };
+    format!(
+        "{} taken back: {}, {}, {}; RingCX was not touched{earlier}",
+        count(undone.runs, "import", "imports"),
+        count(undone.people, "person", "people"),
+        count(undone.groups, "group", "groups"),
+        count(undone.unlinked, "link", "links")
     )
 }
 
@@ -166,13 +209,11 @@ fn tell_undone(undone: &Undone, as_json: bool) -> Result<(), Failure> {
         for kept in &undone.kept {
             say(&format!("kept: {} {}: {}", kept.kind, kept.id, kept.why));
         }
-        say(&format!(
-            "{} imports taken back: {} people, {} groups, {} links; RingCX was not touched",
-            undone.runs, undone.people, undone.groups, undone.unlinked
-        ));
+        say(&undone_in_words(undone));
     }
     match undone.kept.len() {
         0 => Ok(()),
+        1 => Err(Failure::Ran(anyhow!("1 was kept; --force takes it along"))),
         kept => Err(Failure::Ran(anyhow!("{kept} were kept; --force takes them along"))),
     }
 }

@@ -316,11 +316,6 @@ fn desired_admin(
         roles.clear();
         rights_docs.clear();
     }
-    let names = [("name.givenName", "firstName"), ("name.familyName", "lastName")];
-    let fields = names
-        .into_iter()
-        .filter_map(|(path, field)| user.get(path).map(|value| (field.to_owned(), value.clone())))
-        .collect();
     let user_name = user.text("userName").unwrap_or_default().to_owned();
-    Some(DesiredAdmin { user_name, fields, roles, rights_docs })
+    Some(DesiredAdmin { user_name, fields: mapping::admin_fields(user), roles, rights_docs })
 }

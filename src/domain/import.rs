@@ -81,6 +81,8 @@ pub struct Facts<'a> {
     pub groups: &'a [(GroupId, String, Option<i64>)],
     /// The accounts that belong to other tenants of this bridge.
     pub elsewhere: &'a BTreeSet<AccountRef>,
+    /// The accounts that people who were deleted here still have.
+    pub graves: &'a BTreeMap<AccountRef, PersonId>,
     /// What people have decided.
     pub decisions: &'a Decisions,
 }
@@ -101,6 +103,10 @@ pub enum Class {
     Candidate,
     /// Several could be, another account has the same name, or another tenant of this bridge owns it.
     Conflict,
+    /// A person has decided to leave it alone.
+    LeftOut,
+    /// It was the account of a person who was deleted here.
+    Former,
     /// An administrator whom nobody here is.
     Foreign,
     /// It is never a target.
@@ -171,10 +177,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The questions that nobody has answered.
+    /// The accounts about which nobody has decided yet.
     pub fn open(&self) -> usize {
-        let groups = self.groups.iter().filter(|row| row.class == Class::Conflict).count();
-        self.rows.iter().filter(|row| row.action == Action::Ask).count() + groups
+        self.rows.iter().filter(|row| row.action == Action::Ask).count()
+    }
+
+    /// The agent groups that become no SCIM groups because they share a name: no decision here helps.
+    pub fn unnamed_groups(&self) -> usize {
+        self.groups.iter().filter(|row| row.class == Class::Conflict).count()
     }
 
     /// How many accounts there are of each class.
@@ -237,9 +247,47 @@ fn groups(facts: &Facts<'_>) -> Vec<GroupRow> {
 fn refuse_elsewhere(facts: &Facts<'_>, row: &mut Row) {
     row.class = Class::Conflict;
     row.people = Vec::new();
-    row.decided = matches!(facts.decisions.get(&row.account), Some(it) if it.choice == Choice::Skip);
-    row.action = if row.decided { Action::Nothing } else { Action::Ask };
+    row.action = Action::Ask;
     ELSEWHERE.clone_into(&mut row.why);
+    if matches!(facts.decisions.get(&row.account), Some(it) if it.choice == Choice::Skip) {
+        leave_out(row);
+    }
+}
+
+/// What becomes of an account that a person has decided to leave alone.
+fn leave_out(row: &mut Row) {
+    row.class = Class::LeftOut;
+    row.action = Action::Nothing;
+    row.decided = true;
+    "left out by decision".clone_into(&mut row.why);
+}
+
+/// An account of somebody who was deleted here is theirs until it is handed back: what was given through it is still to be taken.
+fn keep_buried(row: &mut Row, owner: &PersonId) {
+    row.class = Class::Former;
+    row.why = format!(
+        "was the account of person {owner}, who was deleted; `ringcx-scim tenant disown --person {owner}` hands it back, then \
+         import again"
+    );
+}
+
+/// A person has one account of a kind: several that want the same are a question, unless all but one are decided.
+fn refuse_shared_people(rows: &mut [Row], kind: &str) {
+    let mut wanted: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        if let Action::Link(target) = &row.action {
+            wanted.entry(target.clone()).or_default().push(at);
+        }
+    }
+    for (target, places) in wanted.into_iter().filter(|(_, places)| places.len() > 1) {
+        let decided = places.iter().filter(|at| rows.get(**at).is_some_and(|row| row.decided)).count();
+        for at in places {
+            let Some(row) = rows.get_mut(at).filter(|row| decided != 1 || !row.decided) else { continue };
+            row.class = Class::Conflict;
+            row.action = Action::Ask;
+            row.why = format!("several {kind} could be {target}; a person has one of each kind");
+        }
+    }
 }
 
 /// Why an account that another tenant owns is left alone.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::desired::{Desired, DesiredAgent};
 use super::found::Found;
+use super::plan::same_value;
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, RightsDocId, RoleType, UserId};
 
 /// The accounts of one person.
@@ -99,6 +100,12 @@ impl Link {
             let wanted =
                 |field: &String| desired.admin.as_ref().is_some_and(|it| it.fields.contains_key(field));
             link.owned.retain(|field| !former.contains_key(field) || wanted(field));
+            if let Some(wanted) = desired.admin.as_ref().filter(|_| desired.active) {
+                link.found.retain(|field, found| match field.as_str() {
+                    USER_NAME => same_value(Some(found), &json!(wanted.user_name)),
+                    other => wanted.fields.get(other).is_none_or(|it| same_value(Some(found), it)),
+                });
+            }
         }
     }
 }
@@ -134,6 +141,9 @@ impl AgentLink {
     /// RingCX has agreed to `wanted`: its fields are the client's now, except those that say what was found.
     fn agreed(&mut self, wanted: &DesiredAgent) {
         self.found.yield_to(&wanted.fields);
+        self.found
+            .fields
+            .retain(|field, found| field != LOGIN || same_value(Some(found), &json!(wanted.login)));
         self.owned = wanted.owned(&self.owned);
         self.owned.retain(|field| !self.found.fields.contains_key(field));
     }
@@ -168,6 +178,10 @@ pub struct AdminLink {
     /// What RingCX held in fields that a write now under way sets for the first time: a refusal gives it back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub former: BTreeMap<String, Value>,
+    /// What the person's resource said when the administrator was imported or linked, where no client had written it: no wish
+    /// of the client's, as long as it says the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, Value>,
     /// The roles that the bridge gave: only these are ever taken away.
     pub granted_roles: BTreeSet<RoleType>,
     /// The rights documents that the bridge gave: only these are ever taken away.
@@ -190,13 +204,24 @@ impl AdminLink {
             enabled: true,
             owned: BTreeSet::new(),
             former: BTreeMap::new(),
+            found: BTreeMap::new(),
             granted_roles: BTreeSet::new(),
             granted_docs: BTreeSet::new(),
             unproven: false,
             owes_reset_mail: false,
         }
     }
+
+    /// Whether a value for a field is the one that was found, so that it says nothing new.
+    pub fn holds(&self, field: &str, value: &Value) -> bool {
+        self.found.get(field).is_some_and(|found| same_value(Some(found), value))
+    }
 }
+
+/// The login name of an administrator, and of an agent.
+pub const USER_NAME: &str = "userName";
+/// The login name of an agent.
+pub const LOGIN: &str = "username";
 
 /// What ties an agent to RingCentral: the bridge gives it and takes it away from nobody, so it is not given back either.
 const TIES: [&str; 2] = ["rcUserId", "userManagedByRC"];

@@ -88,6 +88,14 @@ impl AgentFields {
     }
 }
 
+/// The fields of an administrator that a resource speaks of.
+pub fn admin_fields(user: &Resource) -> BTreeMap<String, Value> {
+    let names = [("name.givenName", "firstName"), ("name.familyName", "lastName")];
+    let said =
+        names.into_iter().filter_map(|(path, field)| Some((field.to_owned(), user.get(path)?.clone())));
+    said.collect()
+}
+
 /// The fields of the agent that the person's resource decides.
 pub fn agent_fields(user: &Resource, policy: &Policy, directory: &Directory) -> AgentFields {
     let mut fields = AgentFields::default();

@@ -428,6 +428,6 @@ fn admin_changes(
     if raw.get("userManagedByRC") == Some(&Value::Bool(true)) {
         target.clear();
     }
-    target.retain(|field, value| !same_value(raw.get(field), value));
+    target.retain(|field, value| !link.holds(field, value) && !same_value(raw.get(field), value));
     target
 }

@@ -46,7 +46,7 @@ pub(super) fn create(
         return rejoin(tx, tenant, &PersonId::from(holder), user, by, now);
     }
     claim_external_id(tx, &tenant.id, keys.external_id.as_deref(), id)?;
-    let link = Link { home, ..matching::adopt(tx, tenant, (id, user, &keys), now)? };
+    let link = Link { home, ..matching::adopt(tx, (tenant, known), (id, user, &keys), now)? };
     let wish = wish_of(tenant, known, user, &link, (&[], &Pins::new()));
     let digests = digest::of(&wish, &link, &tenant.policy);
     let waits = digests.agent.is_some() || digests.admin.is_some();

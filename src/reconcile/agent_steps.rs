@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::case::{Case, Entry};
 use super::extension::{Sought, about_extension};
+use super::matching;
 use super::password;
 use super::trouble::{Class, Doing, Trouble};
 use crate::domain::desired::DesiredAgent;
@@ -66,6 +67,7 @@ impl Case<'_> {
                 "RingCX shows the agent of an earlier try; it is compared.".to_owned(),
             ));
         }
+        let made = if taken { self.name_the_holder(made, &new.login).await? } else { made };
         let (entry, made) = made.map_err(about_extension)?;
         self.note_unlinked(missing);
         // The answer leaves fields out, the e-mail address among them; what it does not contradict was taken as sent.
@@ -77,6 +79,20 @@ impl Case<'_> {
         let external = new.fields.contains_key("externalAgentId").then(|| "externalAgentId".to_owned());
         let owned = wanted.fields.keys().cloned().chain(external);
         self.link_new_agent(&made, new.group, owned, rc_user_id, (entry, "done")).await
+    }
+
+    /// Adds to a refusal of a login name who of this tenant has it.
+    async fn name_the_holder<T>(
+        &self,
+        made: Result<T, Trouble>,
+        login: &str,
+    ) -> Result<Result<T, Trouble>, Trouble> {
+        let Err(Trouble::Refused(error)) = made else { return Ok(made) };
+        let (tenant, login) = (self.tenant.id.clone(), login.to_owned());
+        let holder = self.store.read(move |tx| matching::whose_login(tx, &tenant, &login)).await?;
+        let detail =
+            holder.map_or_else(|| error.detail.clone(), |holder| format!("{} {holder}", error.detail));
+        Ok(Err(Trouble::Refused(scim::Error { detail, ..error })))
     }
 
     fn new_agent_body(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::guard;
 use super::record::differences;
 use super::steps::Before;
 use super::tenant::{Known, Tenant};
@@ -385,11 +386,15 @@ impl Case<'_> {
             Some(item) if self.is_foreign(item.kind, item.id).await? => {
                 Err(Trouble::Refused(super::fence::foreign()))
             }
-            Some(item) => Err(Trouble::Refused(scim::Error::uniqueness(format!(
-                "RingCX already has an administrator {} with this user name (userId {}); link it with `ringcx-scim import`, \
-                 or remove it in RingCX.",
-                user_name, item.id
-            )))),
+            Some(item) => {
+                let id = UserId(item.id);
+                let never = guard::untouchable(self.tenant, &self.known, id, user_name);
+                let never = never.map(|error| scim::Error {
+                    detail: format!("{} Give this person no roles, or another userName.", error.detail),
+                    ..error
+                });
+                Err(Trouble::Refused(never.unwrap_or_else(|| guard::question_of_admin(id))))
+            }
         }
     }
 }

@@ -18,13 +18,14 @@ use super::work::parse;
 use super::{Reconciler, Tenant};
 use crate::domain::desired::{Desired, DesiredAgent};
 use crate::domain::found::Found;
+use crate::domain::import::AccountRef;
 use crate::domain::link::{AgentGroupAgent, AgentLink, NoExtension, Unlinked};
 use crate::domain::office::{Choice, Extensions};
 use crate::domain::person;
 use crate::domain::plan::ObservedAgent;
 use crate::domain::policy::LinkExtension;
 use crate::scim;
-use crate::store::{self, inventory, jobs, leases, links, people};
+use crate::store::{self, imports, inventory, jobs, leases, links, people};
 use crate::upstream::model::{AgentGroupId, AgentId, RcAccess, RcUserId};
 use crate::upstream::{self, Lane};
 
@@ -181,10 +182,18 @@ impl Case<'_> {
         extension: RcUserId,
     ) -> Result<Trouble, Trouble> {
         let (tenant, agent) = (self.tenant.id.clone(), item.id);
-        let whose = self.store.read(move |tx| links::by_agent(tx, &tenant, agent)).await?;
-        let (Some(group), None, true, true) =
-            (item.group, &whose, item.active, self.tenant.policy.link_existing)
-        else {
+        let account = AccountRef::Agent(AgentId(agent)).to_string();
+        let (whose, left_out) = self
+            .store
+            .read(move |tx| {
+                Ok::<_, store::Error>((
+                    links::by_agent(tx, &tenant, agent)?,
+                    imports::is_left_out(tx, &tenant, &account)?,
+                ))
+            })
+            .await?;
+        let may = item.active && !left_out && self.tenant.policy.link_existing;
+        let (Some(group), None, true) = (item.group, &whose, may) else {
             let whose = whose.map(|person| format!(" of user {person}")).unwrap_or_default();
             return Err(Trouble::Refused(scim::Error::uniqueness(format!(
                 "RingCentral extension {extension} is tied to RingCX agent {agent}{whose}; decide with `ringcx-scim import` \\

@@ -4,6 +4,7 @@
 
 use super::case::Case;
 use super::matching;
+use super::tenant::{Known, Tenant};
 use super::trouble::Trouble;
 use crate::domain::desired::Desired;
 use crate::domain::grant;
@@ -21,6 +22,13 @@ impl Case<'_> {
     ) -> Result<Option<scim::Error>, Trouble> {
         self.prove_adoption().await?;
         let leaves = !desired.active;
+        if let Some(wanted) = desired.admin.as_ref().filter(|_| !leaves && scope.admin)
+            && self.link.admin.is_none()
+            && !self.before.admin
+        {
+            // Before an agent is made for nothing.
+            self.refuse_known_admin(&wanted.user_name).await?;
+        }
         let mut kept = None;
         if let Some(why) = self.untouchable_agent() {
             if !leaves {
@@ -51,9 +59,10 @@ impl Case<'_> {
             return self.save_link().await;
         }
         let what = format!("RingCX administrator {} has this user name and holds privileged roles", seen.id);
+        let why = if seen.admin.root_user() { own_account(seen.id) } else { matching::question(&what) };
         self.link.admin = None;
         self.save_link().await?;
-        Err(Trouble::Refused(matching::question(&what)))
+        Err(Trouble::Refused(why))
     }
 
     /// Why the agent that was seen is not ours to touch.
@@ -87,6 +96,23 @@ impl Case<'_> {
         let login = admin.user_name().unwrap_or_default();
         admin.id().is_some_and(|id| self.tenant.policy.protects(id.0, login))
     }
+}
+
+/// Why an administrator of this id and login name is not ours to touch, as far as that is known without a look.
+pub(super) fn untouchable(tenant: &Tenant, known: &Known, id: UserId, login: &str) -> Option<scim::Error> {
+    if tenant.policy.protects(id.0, login) {
+        return Some(protected("administrator", id.0));
+    }
+    (known.own_user == Some(id)).then(|| own_account(id))
+}
+
+/// The answer to a wish for an administrator that RingCX has already, and that nobody here is.
+pub(super) fn question_of_admin(id: UserId) -> scim::Error {
+    scim::Error::uniqueness(format!(
+        "RingCX already has an administrator with this user name (userId {id}), who is never taken over silently: decide with \
+         `ringcx-scim import --decide admin:{id}=link:PERSON`, or `=new` where nobody here is that person yet (one with a \
+         privileged role needs adopt_admins = true as well), or remove it in RingCX."
+    ))
 }
 
 fn protected(kind: &str, id: i64) -> scim::Error {

@@ -1,18 +1,19 @@
 //! Which account that RingCX already has belongs to a new person.
 
 use crate::domain::found::Found;
+use crate::domain::import::AccountRef;
 use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
 use crate::domain::mapping::ringcx_text;
 use crate::domain::person::{self, UserKeys, is_rewritten_login};
 use crate::domain::{PersonId, TenantId, fold};
 use crate::scim::{self, Resource};
 use crate::store::inventory::{self, Item, Kind};
-use crate::store::{self, Tx, jobs, journal, links, owners, people};
+use crate::store::{self, Tx, imports, jobs, journal, links, owners, people};
 use crate::upstream::model::{AgentGroupId, AgentId, RcUserId, UserId};
 
 use super::Error;
 use super::fence::{refuse_foreign, refuse_foreign_name};
-use super::tenant::Tenant;
+use super::tenant::{Known, Tenant};
 
 /// The accounts that a new person takes over.
 ///
@@ -23,7 +24,7 @@ use super::tenant::Tenant;
 /// 409 naming the candidates; 503 while what a deleted person has left is being put away.
 pub(super) fn adopt(
     tx: &mut Tx<'_>,
-    tenant: &Tenant,
+    (tenant, known): (&Tenant, &Known),
     (id, user, keys): (&PersonId, &Resource, &UserKeys),
     now: jiff::Timestamp,
 ) -> Result<Link, Error> {
@@ -40,7 +41,7 @@ pub(super) fn adopt(
         link.agent = adopt_agent(tx, tenant, user, keys)?;
     }
     if link.admin.is_none() && tenant.policy.adopt_admins {
-        link.admin = adopt_admin(tx, &tenant.id, keys)?;
+        link.admin = adopt_admin(tx, &tenant.id, known.own_user, keys)?;
     }
     Ok(link)
 }
@@ -101,6 +102,7 @@ fn adopt_agent(
     if let (true, Some(external)) = (found.is_empty(), keys.external_id.as_deref()) {
         let keyed = inventory::by_external(tx, id, Kind::Agent, external)?;
         refuse_foreign(tx, id, &keyed)?;
+        refuse_key_of_another(tx, id, &keyed)?;
         found = unlinked(tx, id, keyed)?;
     }
     if found.is_empty() {
@@ -108,6 +110,7 @@ fn adopt_agent(
         refuse_foreign(tx, id, &named)?;
         found = unlinked(tx, id, named)?;
     }
+    refuse_left_out(tx, id, &found)?;
     match found.as_slice() {
         [] => refuse_equal_email(tx, tenant, keys).map(|()| None),
         [item] if item.active => Ok(Some(AgentLink {
@@ -149,21 +152,114 @@ fn refuse_equal_email(tx: &mut Tx<'_>, tenant: &Tenant, keys: &UserKeys) -> Resu
     if !tenant.policy.trust_email {
         return Ok(());
     }
+    let id = &tenant.id;
     for email in &keys.emails {
-        let found = inventory::by_email(tx, &tenant.id, Kind::Agent, email)?;
-        if let Some(item) = unlinked(tx, &tenant.id, found)?.first() {
-            return Err(undecided(&format!(
-                "RingCX agent {} has this person's e-mail address and another user name",
-                item.id
-            )));
+        let found = inventory::by_email(tx, id, Kind::Agent, email)?;
+        for item in unlinked(tx, id, found.clone())? {
+            // An address proves nothing, so who was left out is somebody else.
+            if !is_left_out(tx, id, &item)? {
+                return Err(undecided(&format!(
+                    "RingCX agent {} has this person's e-mail address and another user name",
+                    item.id
+                )));
+            }
+        }
+        for item in found {
+            refuse_unclaimed(tx, id, &item)?;
         }
     }
     Ok(())
 }
 
-fn adopt_admin(tx: &mut Tx<'_>, tenant: &TenantId, keys: &UserKeys) -> Result<Option<AdminLink>, Error> {
-    let found = inventory::by_name(tx, tenant, Kind::Admin, &keys.user_name_key)?;
+/// Nobody has spoken yet of a user whom only the import has made: who shares an address with them may be the same person under
+/// another name, and would get a second agent.
+fn refuse_unclaimed(tx: &mut Tx<'_>, tenant: &TenantId, item: &Item) -> Result<(), Error> {
+    let Some(owner) = links::by_agent(tx, tenant, item.id)? else { return Ok(()) };
+    if people::get(tx, tenant, &owner)?.is_none_or(|person| !person.imported) {
+        return Ok(());
+    }
+    Err(Error::Scim(scim::Error::uniqueness(format!(
+        "RingCX agent {} has this person's e-mail address, and the import has made user {owner} of it, to whom no client has written \
+         yet. If they are one person, have the identity provider match users by that user's userName or e-mail address; if not, \
+         change the address in RingCX and import again.",
+        item.id
+    ))))
+}
+
+/// An agent that somebody else has, with a key that the bridge did not write: two agents of one key would mix two people up.
+fn refuse_key_of_another(tx: &mut Tx<'_>, tenant: &TenantId, items: &[Item]) -> Result<(), Error> {
+    for item in items {
+        let Some(owner) = links::by_agent(tx, tenant, item.id)? else { continue };
+        let link = links::get(tx, tenant, &owner)?.and_then(|link| link.agent);
+        let theirs = link.is_some_and(|agent| !agent.wrote_external_id);
+        if theirs && people::get(tx, tenant, &owner)?.is_some() {
+            return Err(Error::Scim(scim::Error::uniqueness(format!(
+                "RingCX agent {} has this externalId as its externalAgentId and belongs to user {owner}; correct the one or the \
+                 other, or match that user.",
+                item.id
+            ))));
+        }
+    }
+    Ok(())
+}
+
+fn is_left_out(tx: &mut Tx<'_>, tenant: &TenantId, item: &Item) -> Result<bool, store::Error> {
+    imports::is_left_out(tx, tenant, &account_of(item).to_string())
+}
+
+/// What a person has decided to leave alone is taken over by nobody.
+fn refuse_left_out(tx: &mut Tx<'_>, tenant: &TenantId, items: &[Item]) -> Result<(), Error> {
+    for item in items {
+        if is_left_out(tx, tenant, item)? {
+            let account = account_of(item);
+            return Err(Error::Scim(scim::Error::uniqueness(format!(
+                "The RingCX account {account} fits this person and was left out by a decision; \
+                 `ringcx-scim import --decide {account}=ask` takes that back."
+            ))));
+        }
+    }
+    Ok(())
+}
+
+fn account_of(item: &Item) -> AccountRef {
+    match item.kind {
+        Kind::Agent => AccountRef::Agent(AgentId(item.id)),
+        Kind::Admin => AccountRef::Admin(UserId(item.id)),
+    }
+}
+
+/// Who of this tenant has the agent with a login name that RingCX says is taken, in words; nothing where nobody has.
+pub(super) fn whose_login(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    login: &str,
+) -> Result<Option<String>, store::Error> {
+    for item in inventory::by_name(tx, tenant, Kind::Agent, &fold(login))? {
+        let Some(owner) = links::by_agent(tx, tenant, item.id)? else { continue };
+        let Some(person) = people::get_any(tx, tenant, &owner)? else { continue };
+        return Ok(Some(match person.deleted {
+            None => format!("It is the login name of RingCX agent {} of user {owner}.", item.id),
+            Some(_) => format!(
+                "It is the login name of RingCX agent {}, which was that of user {owner}, who was deleted: send the same externalId \
+                 or employeeNumber to have it again, or hand it back with `ringcx-scim tenant disown --person {owner}`.",
+                item.id
+            ),
+        }));
+    }
+    Ok(None)
+}
+
+fn adopt_admin(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    own: Option<UserId>,
+    keys: &UserKeys,
+) -> Result<Option<AdminLink>, Error> {
+    let mut found = inventory::by_name(tx, tenant, Kind::Admin, &keys.user_name_key)?;
+    // The bridge's own account is nobody's, whatever else is made under its name.
+    found.retain(|item| Some(UserId(item.id)) != own);
     refuse_foreign(tx, tenant, &found)?;
+    refuse_left_out(tx, tenant, &found)?;
     let Some(item) = found.into_iter().next() else { return Ok(None) };
     if links::by_admin(tx, tenant, item.id)?.is_some() {
         return Ok(None);

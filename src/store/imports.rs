@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Tx, jobs, journal, links, members, names, people, revisions};
+use super::{Error, Row, Tx, jobs, journal, links, members, names, people, revisions};
 use crate::domain::{GroupId, PersonId, TenantId};
 
 /// What a run can make.
@@ -62,15 +62,28 @@ pub fn people(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Standing>, Error
          FROM people p LEFT JOIN links l ON l.tenant = p.tenant AND l.person_id = p.id
          WHERE p.tenant = $1 AND p.deleted_at IS NULL ORDER BY p.id",
         &[tenant.into()],
-        |row| {
-            Ok(Standing {
-                id: row.text(0)?.into(),
-                body: row.text(1)?,
-                agent: row.opt_int(2)?,
-                admin: row.opt_int(3)?,
-            })
-        },
+        standing,
     )
+}
+
+/// Deleted people who still have an account.
+pub fn graves(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Vec<Standing>, Error> {
+    tx.all(
+        "SELECT p.id, p.body, l.agent_id, l.admin_id
+         FROM people p JOIN links l ON l.tenant = p.tenant AND l.person_id = p.id
+         WHERE p.tenant = $1 AND p.deleted_at IS NOT NULL ORDER BY p.id",
+        &[tenant.into()],
+        standing,
+    )
+}
+
+fn standing(row: &Row<'_>) -> Result<Standing, Error> {
+    Ok(Standing {
+        id: row.text(0)?.into(),
+        body: row.text(1)?,
+        agent: row.opt_int(2)?,
+        admin: row.opt_int(3)?,
+    })
 }
 
 /// The groups that are there: id, folded name, linked agent group.
@@ -159,6 +172,17 @@ fn forget_person(tx: &mut Tx<'_>, tenant: &TenantId, id: &PersonId) -> Result<()
     Ok(())
 }
 
+/// Takes out a run that has made nothing and decided nothing.
+pub fn drop_empty(tx: &mut Tx<'_>, tenant: &TenantId, run: &str) -> Result<(), Error> {
+    tx.exec(
+        "DELETE FROM imports WHERE tenant = $1 AND id = $2
+         AND NOT EXISTS (SELECT 1 FROM import_items i WHERE i.tenant = $1 AND i.import_id = $2)
+         AND NOT EXISTS (SELECT 1 FROM import_decisions d WHERE d.tenant = $1 AND d.import_id = $2)",
+        &[tenant.into(), run.into()],
+    )
+    .map(drop)
+}
+
 /// Ends a run that was taken back: its decisions go, and it goes itself when nothing of it is left.
 pub fn end(tx: &mut Tx<'_>, tenant: &TenantId, run: &str) -> Result<(), Error> {
     let of = [tenant.into(), run.into()];
@@ -192,6 +216,16 @@ pub fn undecide(tx: &mut Tx<'_>, tenant: &TenantId, account: &str) -> Result<(),
         &[tenant.into(), account.into()],
     )
     .map(drop)
+}
+
+/// Whether a person has decided to leave an account alone.
+pub fn is_left_out(tx: &mut Tx<'_>, tenant: &TenantId, account: &str) -> Result<bool, Error> {
+    let left = tx.one(
+        "SELECT 1 FROM import_decisions WHERE tenant = $1 AND account = $2 AND choice = 'skip'",
+        &[tenant.into(), account.into()],
+        |_| Ok(()),
+    )?;
+    Ok(left.is_some())
 }
 
 /// What has been decided: account and choice.

@@ -2,6 +2,7 @@
 //! can be taken back. The command runs beside the server, on the same store.
 
 mod adopted;
+mod edges;
 mod seed;
 
 use std::path::Path;

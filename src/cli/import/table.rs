@@ -13,7 +13,11 @@ const fn meaning(class: Class) -> &'static str {
         Class::ManagedByRingcentral => "becomes a SCIM user; RingCentral maintains name, address and login",
         Class::ReadOnly => "becomes a SCIM user that cannot be changed from here",
         Class::Candidate => "a person here could be its owner",
-        Class::Conflict => "several could be, or names collide",
+        Class::Conflict => "several could be, names collide, or another tenant owns it",
+        Class::LeftOut => "left alone, because a person has decided so",
+        Class::Former => {
+            "was the account of a person who was deleted here; stays with them until it is handed back"
+        }
         Class::Foreign => "an administrator whom nobody here is; left alone",
         Class::Protected => "never a target",
     }
@@ -27,6 +31,8 @@ const fn name(class: Class) -> &'static str {
         Class::ReadOnly => "read-only",
         Class::Candidate => "candidate",
         Class::Conflict => "conflict",
+        Class::LeftOut => "left out",
+        Class::Former => "former",
         Class::Foreign => "foreign",
         Class::Protected => "protected",
     }
@@ -49,7 +55,11 @@ pub(super) fn show(plan: &Plan, full: bool) {
     }
     let new_groups = plan.groups.iter().filter(|row| row.class == Class::New).count();
     say(&summary.to_string());
-    say(&format!("{} agent groups, {new_groups} of them become SCIM groups", plan.groups.len()));
+    let left = match plan.unnamed_groups() {
+        0 => String::new(),
+        left => format!(", {left} share a name and are left"),
+    };
+    say(&format!("{} agent groups, {new_groups} of them become SCIM groups{left}", plan.groups.len()));
     let plain = |row: &Row| row.why.is_empty() || matches!(row.class, Class::Linked | Class::Foreign);
     let mut accounts = columns(["account", "login", "class", "what happens", "why"]);
     let mut any = false;

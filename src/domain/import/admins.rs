@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountRef, Action, AdminAccount, Choice, Class, Facts, Row, Target, refuse_elsewhere};
+use super::{
+    AccountRef, Action, AdminAccount, Choice, Class, Facts, Row, Target, keep_buried, leave_out,
+    refuse_elsewhere, refuse_shared_people,
+};
 use crate::domain::fold;
 use crate::domain::grant::is_privileged;
 use crate::upstream::model::UserId;
@@ -74,7 +77,10 @@ pub(super) fn rows(facts: &Facts<'_>, agents: &[Row]) -> Vec<Row> {
         .collect();
     let mut accounts: Vec<&AdminAccount> = facts.admins.iter().collect();
     accounts.sort_by_key(|account| account.id);
-    accounts.into_iter().map(|account| row(facts, &owners, &linked, account)).collect()
+    let mut rows: Vec<Row> =
+        accounts.into_iter().map(|account| row(facts, &owners, &linked, account)).collect();
+    refuse_shared_people(&mut rows, "administrators");
+    rows
 }
 
 fn row(facts: &Facts<'_>, owners: &Owners, linked: &BTreeMap<UserId, Target>, account: &AdminAccount) -> Row {
@@ -108,6 +114,10 @@ fn row(facts: &Facts<'_>, owners: &Owners, linked: &BTreeMap<UserId, Target>, ac
     if let Some(why) = never {
         row.class = Class::Protected;
         why.clone_into(&mut row.why);
+        return row;
+    }
+    if let Some(owner) = facts.graves.get(&row.account) {
+        keep_buried(&mut row, owner);
         return row;
     }
     if facts.elsewhere.contains(&row.account) {
@@ -151,6 +161,13 @@ pub(super) fn needs_setting(facts: &Facts<'_>, account: &AdminAccount) -> bool {
     !facts.policy.adopt_admins && account.admin.roles().iter().any(is_privileged)
 }
 
+/// The person whom a target means, where they are here already: one person under two names would get two administrators.
+fn owner_now(facts: &Facts<'_>, target: &Target) -> Target {
+    let Target::OwnerOf(agent) = target else { return target.clone() };
+    let owner = facts.people.iter().find(|person| person.agent == Some(*agent));
+    owner.map_or_else(|| target.clone(), |person| Target::Person(person.id.clone()))
+}
+
 fn decide(row: &mut Row, facts: &Facts<'_>, owners: &Owners, account: &AdminAccount) {
     let Some(decision) = facts.decisions.get(&row.account) else { return };
     let takes_over = matches!(decision.choice, Choice::New | Choice::Link(_));
@@ -161,14 +178,12 @@ fn decide(row: &mut Row, facts: &Facts<'_>, owners: &Owners, account: &AdminAcco
     }
     match &decision.choice {
         Choice::Ask => return,
-        Choice::Skip => {
-            row.action = Action::Nothing;
-            "left out by decision".clone_into(&mut row.why);
-        }
+        Choice::Skip => leave_out(row),
         Choice::New if owners.names.contains(&fold(&row.login)) => {
             row.class = Class::Conflict;
             row.action = Action::Ask;
             "a person has its user name, so it cannot become another one".clone_into(&mut row.why);
+            return;
         }
         Choice::New => {
             row.action = Action::Create { user_name: row.login.clone() };
@@ -186,8 +201,8 @@ fn decide(row: &mut Row, facts: &Facts<'_>, owners: &Owners, account: &AdminAcco
                 return;
             }
             row.class = Class::Candidate;
-            row.action = Action::Link(target.clone());
             row.why = format!("linked to {target} by decision");
+            row.action = Action::Link(owner_now(facts, target));
         }
     }
     row.decided = true;

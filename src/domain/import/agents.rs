@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountRef, Action, AgentAccount, Choice, Class, Facts, Person, Row, Target, refuse_elsewhere};
+use super::{
+    AccountRef, Action, AgentAccount, Choice, Class, Facts, Person, Row, Target, keep_buried, leave_out,
+    refuse_elsewhere, refuse_shared_people,
+};
 use crate::domain::found::read_only;
 use crate::domain::person::{self, is_address};
 use crate::domain::{PersonId, fold};
@@ -112,7 +115,7 @@ pub(super) fn rows(facts: &Facts<'_>) -> Vec<Row> {
     accounts.sort_by_key(|account| account.id);
     let mut rows: Vec<Row> =
         accounts.iter().map(|account| row(facts, &people, &addresses, account)).collect();
-    refuse_shared_people(&mut rows);
+    refuse_shared_people(&mut rows, "agents");
     refuse_equal_names(&mut rows);
     rows
 }
@@ -156,6 +159,10 @@ fn row(
     if facts.policy.protects(account.id.0, &row.login) {
         row.class = Class::Protected;
         "named in the setting protected".clone_into(&mut row.why);
+        return row;
+    }
+    if let Some(owner) = facts.graves.get(&row.account) {
+        keep_buried(&mut row, owner);
         return row;
     }
     if facts.elsewhere.contains(&row.account) {
@@ -255,12 +262,13 @@ fn decide(
     let Some(decision) = facts.decisions.get(&row.account) else { return };
     match &decision.choice {
         Choice::Ask => return,
-        Choice::Skip => {
-            row.action = Action::Nothing;
-            "left out by decision".clone_into(&mut row.why);
-        }
+        Choice::Skip => leave_out(row),
         Choice::New => {
             make(row, people, addresses, account);
+            if row.action == Action::Ask {
+                // It cannot become one: the name has been taken since.
+                return;
+            }
             let reason = if row.why.is_empty() { String::new() } else { format!("; {}", row.why) };
             row.why = format!("becomes a person by decision{reason}");
         }
@@ -280,25 +288,6 @@ fn decide(
         }
     }
     row.decided = true;
-}
-
-/// A person has one agent: several that want the same are a question, unless all but one are decided.
-fn refuse_shared_people(rows: &mut [Row]) {
-    let mut wanted: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
-    for (at, row) in rows.iter().enumerate() {
-        if let Action::Link(target) = &row.action {
-            wanted.entry(target.clone()).or_default().push(at);
-        }
-    }
-    for (target, places) in wanted.into_iter().filter(|(_, places)| places.len() > 1) {
-        let decided = places.iter().filter(|at| rows.get(**at).is_some_and(|row| row.decided)).count();
-        for at in places {
-            let Some(row) = rows.get_mut(at).filter(|row| decided != 1 || !row.decided) else { continue };
-            row.class = Class::Conflict;
-            row.action = Action::Ask;
-            row.why = format!("several agents could be {target}");
-        }
-    }
 }
 
 /// User names are unique, in any case: of several agents with one name none is imported until a person decides.

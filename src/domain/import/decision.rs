@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::admins::needs_setting;
-use super::{Class, Facts, Plan};
+use super::{Action, Class, Facts, Plan};
 use crate::domain::PersonId;
 use crate::upstream::model::{AgentId, UserId};
 
@@ -154,6 +154,7 @@ pub fn check_decisions(facts: &Facts<'_>, plan: &Plan) -> Result<(), String> {
         match row.class {
             Class::Protected => return Err(format!("{account} is never a target: {}", row.why)),
             Class::Linked => return Err(format!("{account} belongs to a person already: {}", row.why)),
+            Class::Former => return Err(format!("{account} {}", row.why)),
             _ => {}
         }
         let takes_over = matches!(decision.choice, Choice::Link(_) | Choice::New);
@@ -165,6 +166,9 @@ pub fn check_decisions(facts: &Facts<'_>, plan: &Plan) -> Result<(), String> {
         }
         if takes_over {
             check_power(facts, *account)?;
+            if row.action == Action::Ask {
+                return Err(format!("{account} cannot be decided like that: {}", row.why));
+            }
         }
     }
     Ok(())
@@ -188,7 +192,7 @@ fn check_target(facts: &Facts<'_>, plan: &Plan, account: AccountRef, target: &Ta
                     let owner = facts.people.iter().find(|person| person.agent == Some(*agent));
                     owner.ok_or_else(|| format!("agent:{agent} belongs to nobody"))?
                 }
-                (_, super::Action::Create { .. } | super::Action::Link(_)) => return Ok(()),
+                (_, Action::Create { .. } | Action::Link(_)) => return Ok(()),
                 _ => {
                     return Err(format!(
                         "agent:{agent} is not imported, so it has no person; decide it first"

@@ -13,6 +13,7 @@ struct World {
     admins: Vec<AdminAccount>,
     people: Vec<Person>,
     elsewhere: BTreeSet<AccountRef>,
+    graves: BTreeMap<AccountRef, PersonId>,
     decisions: Decisions,
 }
 
@@ -66,6 +67,7 @@ impl World {
             agent_groups: &[],
             groups: &[],
             elsewhere: &self.elsewhere,
+            graves: &self.graves,
             decisions: &self.decisions,
         }
     }
@@ -124,7 +126,7 @@ fn equal_names_in_any_case_are_a_question_until_one_is_decided() {
             .agent(json!({"agentId": 2, "username": "sam@X.com"}))
     };
     assert_eq!(twins().told(), ["agent:1 Conflict ask", "agent:2 Conflict ask"]);
-    assert_eq!(twins().decide("2=skip").told(), ["agent:1 New create Sam@x.com", "agent:2 New nothing"]);
+    assert_eq!(twins().decide("2=skip").told(), ["agent:1 New create Sam@x.com", "agent:2 LeftOut nothing"]);
     assert_eq!(twins().decide("1=new").told(), ["agent:1 New create Sam@x.com", "agent:2 Conflict ask"]);
 }
 
@@ -289,6 +291,72 @@ fn an_account_of_another_tenant_is_a_conflict_that_can_only_be_left_out() {
     assert_eq!(skipped.refused(), None);
     assert_eq!(
         skipped.told(),
-        ["agent:1 Conflict nothing", "agent:2 New create bob", "admin:101 Conflict nothing"]
+        ["agent:1 LeftOut nothing", "agent:2 New create bob", "admin:101 LeftOut nothing"]
     );
+}
+
+#[test]
+fn what_was_left_out_by_decision_is_counted_as_that() {
+    let world = World::default()
+        .agent(json!({"agentId": 1, "username": "ann"}))
+        .agent(json!({"agentId": 2, "username": "bob"}))
+        .admin(json!({"userId": 101, "userName": "ann", "roles": []}))
+        .decide("1=skip")
+        .decide("admin:101=skip");
+    let counted = plan(&world.facts()).classes();
+    assert_eq!(counted, BTreeMap::from([(Class::New, 1), (Class::LeftOut, 2)]));
+}
+
+#[test]
+fn an_account_of_somebody_who_was_deleted_here_is_neither_new_nor_a_question() {
+    let world = || {
+        let mut world = World::default()
+            .agent(json!({"agentId": 1, "username": "ann", "isActive": false}))
+            .admin(json!({"userId": 101, "userName": "ann", "roles": []}))
+            .person("p2", json!({"userName": "ann"}), None);
+        world.graves.insert(AccountRef::Agent(AgentId(1)), "p1".into());
+        world.graves.insert(AccountRef::Admin(UserId(101)), "p1".into());
+        world
+    };
+    assert_eq!(world().told(), ["agent:1 Former nothing", "admin:101 Former nothing"]);
+    for decision in ["1=new", "1=link:p2", "admin:101=link:p2"] {
+        let refused = world().decide(decision).refused().unwrap_or_default();
+        assert!(refused.contains("tenant disown --person p1"), "{decision}: {refused}");
+    }
+}
+
+#[test]
+fn one_person_gets_no_two_accounts_of_a_kind_by_decision() {
+    let world = || {
+        World::default()
+            .agent(json!({"agentId": 1, "username": "ann"}))
+            .agent(json!({"agentId": 2, "username": "bob"}))
+            .admin(json!({"userId": 101, "userName": "ann", "roles": []}))
+            .admin(json!({"userId": 102, "userName": "ann2", "roles": []}))
+            .person("p1", json!({"userName": "ann"}), Some(1))
+            .person("p3", json!({"userName": "cid"}), None)
+    };
+    // The same person under two names.
+    let twice = world().decide("admin:101=link:agent:1").decide("admin:102=link:p1");
+    assert!(twice.refused().is_some_and(|why| why.contains("admin:101") && why.contains("p1")));
+    let mut agents = world().decide("2=link:p3");
+    agents = agents.agent(json!({"agentId": 3, "username": "cid2"})).decide("3=link:p3");
+    assert!(agents.refused().is_some_and(|why| why.contains("several agents")), "{:?}", agents.refused());
+    assert_eq!(world().decide("admin:101=link:agent:1").told()[2], "admin:101 Candidate link p1");
+}
+
+#[test]
+fn a_decision_that_makes_nobody_is_refused_with_the_reason() {
+    let world = World::default()
+        .agent(json!({"agentId": 1, "username": "ann"}))
+        .person("p1", json!({"userName": "ann"}), Some(9))
+        .decide("1=new");
+    let refused = world.refused().unwrap_or_default();
+    assert!(refused.contains("agent:1") && refused.contains("user name ann"), "{refused}");
+    let twins = World::default()
+        .agent(json!({"agentId": 1, "username": "Sam@x.com"}))
+        .agent(json!({"agentId": 2, "username": "sam@X.com"}))
+        .decide("1=new")
+        .decide("2=new");
+    assert!(twins.refused().is_some_and(|why| why.contains("one user name")), "{:?}", twins.refused());
 }

@@ -88,6 +88,10 @@ impl Reconciler {
                 }
             }
         }
+        if imported.created + imported.linked + imported.groups == 0 {
+            let (of, empty) = (tenant.id.clone(), run.clone());
+            self.store.write(move |tx| imports::drop_empty(tx, &of, &empty)).await?;
+        }
         self.release_import(&tenant.id).await?;
         self.bell.notify_waiters();
         Ok(imported)

@@ -8,7 +8,7 @@ mod read;
 mod rows;
 mod undo;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use apply::Imported;
@@ -22,7 +22,7 @@ use crate::domain::import::{
 };
 use crate::domain::mapping::ringcx_text;
 use crate::domain::person::user_keys;
-use crate::domain::{GroupId, TenantId};
+use crate::domain::{GroupId, PersonId, TenantId};
 use crate::store::inventory::Kind;
 use crate::store::{self, Tx, imports, owners};
 use crate::upstream::model::{AgentId, UserId};
@@ -56,6 +56,7 @@ struct Here {
     groups: Vec<(GroupId, String, Option<i64>)>,
     decided: Vec<(String, String)>,
     elsewhere: BTreeSet<AccountRef>,
+    graves: BTreeMap<AccountRef, PersonId>,
 }
 
 impl Reconciler {
@@ -91,6 +92,7 @@ impl Reconciler {
             agent_groups: &known.directory.agent_groups,
             groups: &here.groups,
             elsewhere: &here.elsewhere,
+            graves: &here.graves,
             decisions: &decisions,
         };
         let plan = plan(&facts);
@@ -100,7 +102,7 @@ impl Reconciler {
 
     async fn who_is_here(&self, tenant: &Tenant) -> Result<Here, store::Error> {
         let of = tenant.id.clone();
-        let (standing, groups, decided, elsewhere) = self
+        let (standing, groups, decided, elsewhere, buried) = self
             .store
             .read_long(move |tx| {
                 Ok::<_, store::Error>((
@@ -108,6 +110,7 @@ impl Reconciler {
                     imports::groups(tx, &of)?,
                     imports::decisions(tx, &of)?,
                     elsewhere(tx, &of)?,
+                    imports::graves(tx, &of)?,
                 ))
             })
             .await?;
@@ -125,7 +128,13 @@ impl Reconciler {
                 admin: one.admin.map(UserId),
             });
         }
-        Ok(Here { people, groups, decided, elsewhere })
+        let mut graves = BTreeMap::new();
+        for grave in buried {
+            let agent = grave.agent.map(|id| AccountRef::Agent(AgentId(id)));
+            let admin = grave.admin.map(|id| AccountRef::Admin(UserId(id)));
+            graves.extend(agent.into_iter().chain(admin).map(|account| (account, grave.id.clone())));
+        }
+        Ok(Here { people, groups, decided, elsewhere, graves })
     }
 
     fn imported_tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, store::Error> {

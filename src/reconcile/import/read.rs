@@ -59,11 +59,14 @@ impl Reconciler {
         progress: &(dyn Fn(usize, usize) + Send + Sync),
     ) -> Result<Seen, ContactError> {
         let tenant = self.imported_tenant(tenant)?;
-        self.first_contact(&tenant).await?;
-        let known = self.list_names(&tenant, Lane::Reconcile).await?;
+        patiently(async || self.first_contact(&tenant).await).await?;
+        let known = patiently(async || self.list_names(&tenant, Lane::Reconcile).await).await?;
         let calls = tenant.ringcx.calls(Lane::Reconcile, None);
-        let mut drift = Drift::default();
-        let listed = self.list(&tenant, &known, &calls, &mut drift).await?;
+        let (listed, drift) = patiently(async || {
+            let mut drift = Drift::default();
+            Ok((self.list(&tenant, &known, &calls, &mut drift).await?, drift))
+        })
+        .await?;
         let mut seen = Seen { integration: drift.integration, ..Seen::default() };
         self.read_agents(&tenant, &calls, how, listed, &mut seen, progress).await?;
         if tenant.policy.manage_admins {
@@ -127,14 +130,12 @@ impl Reconciler {
         group: AgentGroupId,
         id: AgentId,
     ) -> Result<Option<Agent>, ContactError> {
-        let agent = loop {
-            match calls.agent(group, id).await {
-                Ok(agent) => break kept(&agent),
-                Err(upstream::Error::NotFound | upstream::Error::Forbidden { .. }) => return Ok(None),
-                // The budget is shared with people who wait; a read does not mind.
-                Err(upstream::Error::Limited { after }) => tokio::time::sleep(after).await,
-                Err(error) => return Err(error.into()),
+        let agent = match patiently(async || Ok(calls.agent(group, id).await?)).await {
+            Ok(agent) => kept(&agent),
+            Err(ContactError::Upstream(upstream::Error::NotFound | upstream::Error::Forbidden { .. })) => {
+                return Ok(None);
             }
+            Err(error) => return Err(error),
         };
         let now = self.clock.now();
         let item = inventory::Item::agent(&agent, group, now);
@@ -156,13 +157,13 @@ impl Reconciler {
         calls: &Calls,
         seen: &mut Seen,
     ) -> Result<(), ContactError> {
-        let admins = match calls.admins().await {
+        let admins = match patiently(async || Ok(calls.admins().await?)).await {
             Ok(admins) => admins,
-            Err(upstream::Error::Forbidden { .. }) => {
+            Err(ContactError::Upstream(upstream::Error::Forbidden { .. })) => {
                 seen.notes.push("the service account may not read administrators".to_owned());
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         let (of, account, now) = (tenant.id.clone(), tenant.account_id.clone(), self.clock.now());
         let items: Vec<inventory::Item> =
@@ -184,23 +185,38 @@ async fn holders(
     tenant: &Tenant,
     calls: &Calls,
     seen: &mut Seen,
-) -> Result<BTreeMap<UserId, BTreeSet<RightsDocId>>, upstream::Error> {
+) -> Result<BTreeMap<UserId, BTreeSet<RightsDocId>>, ContactError> {
     let known = tenant.known().unwrap_or_default();
     let mut held: BTreeMap<UserId, BTreeSet<RightsDocId>> = BTreeMap::new();
     for doc in known.directory.rights_docs.ids() {
-        match calls.assignees(doc).await {
+        match patiently(async || Ok(calls.assignees(doc).await?)).await {
             Ok(users) => {
                 for user in users {
                     held.entry(user).or_default().insert(doc);
                 }
             }
-            Err(upstream::Error::Forbidden { .. } | upstream::Error::NotFound) => {
+            Err(ContactError::Upstream(upstream::Error::Forbidden { .. } | upstream::Error::NotFound)) => {
                 seen.notes.push(format!("who has rights document {doc} cannot be read"));
             }
             Err(error) => return Err(error),
         }
     }
     Ok(held)
+}
+
+/// The longest that a read waits by itself; what lasts longer is told to the operator.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Reads again where RingCX says "too many": the budget is shared with people who wait, and a read does not mind.
+async fn patiently<T>(read: impl AsyncFn() -> Result<T, ContactError>) -> Result<T, ContactError> {
+    loop {
+        match read().await {
+            Err(ContactError::Upstream(upstream::Error::Limited { after })) if after <= PATIENCE => {
+                tokio::time::sleep(after).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 fn detail(text: &str) -> Option<Agent> {

@@ -1,15 +1,21 @@
 //! One row of the plan, carried out in one transaction: looked at again, because a client may have been quicker.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
 use super::super::accept::wish_of;
 use super::super::tenant::{Known, Tenant};
 use super::super::work::{memberships, parse};
 use super::super::{digest, report};
 use super::Seen;
 use crate::domain::answer::stored_user;
+use crate::domain::desired::{Desired, DesiredAgent};
 use crate::domain::found::{Found, user_of};
 use crate::domain::grant::Pins;
 use crate::domain::import::{AccountRef, AdminAccount, AgentAccount, ELSEWHERE, Target};
-use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
+use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, LOGIN, Link, USER_NAME};
+use crate::domain::mapping::admin_fields;
 use crate::domain::person::{is_address, user_keys};
 use crate::domain::{PersonId, fold, person};
 use crate::scim::Resource;
@@ -75,7 +81,10 @@ impl<'a> Around<'a> {
         let wish = wish_of(self.tenant, self.known, &user, &link, (&[], &Pins::new()));
         if let (Some(agent), Some(wanted)) = (&mut link.agent, &wish.agent) {
             // The client has written none of this: it is no wish until it says something else.
-            agent.found.fields.extend(wanted.fields.clone());
+            agent.found.fields.extend(said_of_agent(wanted));
+        }
+        if let Some(admin) = &mut link.admin {
+            admin.found = said_of_admin(&user);
         }
         let digests = digest::of(&wish, &link, &self.tenant.policy);
         (link.agent_applied, link.admin_applied) = (digests.agent, digests.admin);
@@ -136,9 +145,7 @@ impl<'a> Around<'a> {
         let groups =
             (memberships(tx, (tenant, self.tenant.policy.nested_groups), &id)?, pins::all(tx, tenant)?);
         let wish = wish_of(self.tenant, self.known, &user, &link, (&groups.0, &groups.1));
-        if let (Some(agent), Some(wanted)) = (&mut link.agent, &wish.agent) {
-            agent.found.fields.retain(|field, _| !wanted.fields.contains_key(field));
-        }
+        note_unsaid(&mut link, (&user, &wish), kind, found.imported);
         let (state, note) = report::standing(&wish, &link, suspended);
         let shown = people::Shown {
             body: &found.body,
@@ -212,12 +219,51 @@ impl<'a> Around<'a> {
     }
 }
 
+/// What a person's resource says of their agent.
+fn said_of_agent(wanted: &DesiredAgent) -> BTreeMap<String, Value> {
+    let mut said = wanted.fields.clone();
+    said.insert(LOGIN.to_owned(), json!(wanted.login));
+    said
+}
+
+/// What it says of their administrator, whether they are to have one yet or not.
+fn said_of_admin(user: &Resource) -> BTreeMap<String, Value> {
+    let mut said = admin_fields(user);
+    said.insert(USER_NAME.to_owned(), json!(user.text("userName")));
+    said
+}
+
+/// Marks in the account that a person was given what their resource says without a client having written it: that is no wish, and
+/// the account keeps its own.
+fn note_unsaid(link: &mut Link, (user, wish): (&Resource, &Desired), given: Kind, imported: bool) {
+    match given {
+        Kind::Agent => {
+            let (Some(agent), Some(wanted)) = (&mut link.agent, &wish.agent) else { return };
+            agent.found.fields.retain(|field, _| !wanted.fields.contains_key(field));
+            if imported {
+                agent.found.fields.extend(said_of_agent(wanted));
+            }
+        }
+        Kind::Admin => {
+            let Some(admin) = &mut link.admin else { return };
+            admin.found = said_of_admin(user);
+            let agent = link.agent.as_ref();
+            let found =
+                |field: &str, value: &Value| agent.is_some_and(|agent| agent.found.holds(field, value));
+            admin.found.retain(|field, value| {
+                imported || found(if field == USER_NAME { LOGIN } else { field }, value)
+            });
+        }
+        Kind::Person | Kind::Group => {}
+    }
+}
+
 /// An agent as it was found: whoever it is, somebody else has decided whether it may work.
 fn agent_link(found: &AgentAccount) -> AgentLink {
     AgentLink {
         id: AgentGroupAgent { agent: found.id, group: found.group },
         username: found.agent.username().unwrap_or_default().to_owned(),
-        former: std::collections::BTreeMap::new(),
+        former: BTreeMap::new(),
         ours: false,
         home: Some(found.group),
         enabled: true,

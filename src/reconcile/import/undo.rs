@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{ImportError, Reconciler};
 use crate::domain::answer::stored_user;
+use crate::domain::link::Link;
 use crate::domain::person::user_keys;
 use crate::domain::{Actor, GroupId, PersonId, TenantId};
 use crate::store::imports::{self, Item, Kind};
@@ -32,6 +33,8 @@ pub struct Kept {
 pub struct Undone {
     /// Runs that were looked at.
     pub runs: usize,
+    /// Earlier runs that were not.
+    pub earlier: usize,
     /// People who are gone.
     pub people: usize,
     /// Groups that are gone.
@@ -66,10 +69,9 @@ impl Reconciler {
         self.hold_import(&tenant.id).await?;
         let of = tenant.id.clone();
         let mut runs = self.store.read(move |tx| imports::runs(tx, &of)).await?;
-        if !all {
-            runs.truncate(1);
-        }
-        let mut undone = Undone { runs: runs.len(), ..Undone::default() };
+        let earlier = if all { 0 } else { runs.len().saturating_sub(1) };
+        runs.truncate(runs.len() - earlier);
+        let mut undone = Undone { runs: runs.len(), earlier, ..Undone::default() };
         for run in runs {
             let of = (tenant.id.clone(), run.clone());
             let items = self.store.read_long(move |tx| imports::items(tx, &of.0, &of.1)).await?;
@@ -139,6 +141,21 @@ struct Undo<'a> {
     now: jiff::Timestamp,
 }
 
+/// What the bridge has given an account since it was linked: whoever forgets the link forgets that this is to be taken away again.
+fn given(link: &Link, kind: Kind) -> Option<String> {
+    let admin = link.admin.as_ref().filter(|_| kind == Kind::Admin)?;
+    let roles = admin.granted_roles.iter().map(ToString::to_string);
+    let docs = admin.granted_docs.iter().map(|doc| format!("rights document {doc}"));
+    let given: Vec<String> = roles.chain(docs).collect();
+    (!given.is_empty()).then(|| {
+        format!(
+            "the bridge has given administrator {} {} since; take that away first, or it stays in RingCX",
+            admin.id,
+            given.join(", ")
+        )
+    })
+}
+
 impl Undo<'_> {
     /// Why something stays that a client has written to since it was `imported`.
     fn kept(&self, imported: bool) -> Option<Came> {
@@ -184,10 +201,13 @@ impl Undo<'_> {
         if imports::is_busy(tx, &tenant.id, &id)? {
             return Ok(Came::Kept("a change is under way; try again when it is done".to_owned()));
         }
+        let Some(mut link) = links::get(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
+        if let Some(given) = given(&link, item.kind).filter(|_| !force) {
+            return Ok(Came::Kept(given));
+        }
         if !force && found.version != item.version {
             return Ok(Came::Kept("the identity provider has written to it since it was linked".to_owned()));
         }
-        let Some(mut link) = links::get(tx, &tenant.id, &id)? else { return Ok(Came::Missing) };
         if item.kind == Kind::Agent {
             link.agent = None;
             link.agent_applied = None;
