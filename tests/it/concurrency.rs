@@ -83,7 +83,7 @@ async fn fifty_members_added_from_two_processes_are_all_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leaver_goes_before_five_thousand_creates() {
+async fn deactivate_jumps_queue() {
     let policy = json!({"default_agent_group": "Default", "async_create": true, "password_on_put": "omit"});
     let bridge =
         TestBridge::start(Setup { policy, rate: 120, settle: Duration::from_secs(20), ..Setup::default() })

@@ -12,6 +12,8 @@ use ringcx_simulator::{Fault, FaultKind, Knobs, Options, Profile, Seed};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::crash::serve::{Serve, send};
+use crate::doctor::{run, world};
 use crate::support::{Setup, Simulator, TestBridge, postgres_database};
 
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
@@ -169,4 +171,40 @@ async fn a_worker_whose_job_was_taken_over_writes_nothing_more() {
         assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], false);
         assert_eq!(bridge.send("GET", &url, None).await.status, 404);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_servers_on_one_sqlite_file_work_as_replicas_and_commands_go_on_beside_them() {
+    let world = world(Profile::Friendly, &[]).await;
+    let (one, other) = (Serve::ready(&world.config).await, Serve::ready(&world.config).await);
+    let name = |number: i32| format!("u{number}@example.com");
+    let (first, second) = (format!("{}/Users", one.base), format!("{}/Users", other.base));
+    for number in 0..15 {
+        let body = json!({"userName": name(number)});
+        let (a, b) = tokio::join!(
+            send(reqwest::Method::POST, &first, &world.token, Some(&body)),
+            send(reqwest::Method::POST, &second, &world.token, Some(&body))
+        );
+        let answers = [a.unwrap(), b.unwrap()];
+        let made: Vec<_> = answers.iter().filter(|it| it.0 == 201).map(|it| &it.1["id"]).collect();
+        // The second request joins the first one, or is told who has the name.
+        assert!(!made.is_empty() && made.iter().all(|id| *id == made[0]), "{answers:?}");
+        assert!(answers.iter().all(|it| [201, 409].contains(&it.0)), "{answers:?}");
+    }
+    let agents = world.ringcx.agents();
+    for number in 0..15 {
+        let found = agents.iter().filter(|it| it["username"] == json!(name(number))).count();
+        assert_eq!(found, 1, "{}", name(number));
+    }
+    assert_eq!(world.ringcx.count("createAgent"), 15);
+    let (code, status, errors) = run(&world.config, &["tenant", "status"]).await;
+    assert_eq!((code, &status["people"]["active"]), (0, &json!(15)), "{errors}");
+    one.kill();
+    let (_, found) = send(reqwest::Method::GET, &second, &world.token, None).await.unwrap();
+    let leaver = format!("{second}/{}", found["Resources"][0]["id"].as_str().unwrap());
+    let off = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+    let (status, answer) = send(reqwest::Method::PATCH, &leaver, &world.token, Some(&off)).await.unwrap();
+    assert_eq!((status, &answer["active"]), (200, &json!(false)), "{answer}");
+    let (code, verdict, _) = run(&world.config, &["audit", "verify"]).await;
+    assert_eq!((code, &verdict["faults"]), (0, &json!([])));
 }
