@@ -283,6 +283,7 @@ impl Case<'_> {
         if !granted.is_subset(&now) || !revoked.is_disjoint(&now) {
             return Err(Trouble::unconfirmed("the change of roles"));
         }
+        self.name_surplus(id, granted, &now).await?;
         if let Some(link) = &mut self.link.admin {
             link.granted_roles.retain(|role| !revoked.contains(role));
         }
@@ -290,6 +291,29 @@ impl Case<'_> {
             seen.roles = now;
         }
         self.save_link().await
+    }
+
+    /// Roles that nobody here has given and that were not there before: no reason to try again, and somebody has to look at them.
+    async fn name_surplus(
+        &mut self,
+        id: UserId,
+        granted: &BTreeSet<RoleType>,
+        now: &BTreeSet<RoleType>,
+    ) -> Result<(), Trouble> {
+        let before = self.seen.admin.as_ref().map(|seen| seen.roles.clone()).unwrap_or_default();
+        // Base access comes by itself in some readings.
+        let surplus: Vec<&RoleType> = now
+            .iter()
+            .filter(|role| !before.contains(role) && !granted.contains(role) && role.as_str() != "USER")
+            .collect();
+        if surplus.is_empty() {
+            return Ok(());
+        }
+        let named = surplus.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+        self.notes.push(format!(
+            "RingCX shows roles of administrator {id} that the bridge did not give and that were not there before: {named}."
+        ));
+        self.note_decision("access_differs", &json!({"userId": id, "surplus": surplus})).await
     }
 
     /// Looks at the administrator for a change that is to follow.

@@ -188,7 +188,8 @@ impl Case<'_> {
             }
         }
         self.saw_agent(after);
-        self.save_link().await
+        self.save_link().await?;
+        self.note_demotion(&seen, &update.changes).await
     }
 
     /// Switches the agent off, changes nothing else, and looks afterwards.

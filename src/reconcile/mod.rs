@@ -17,6 +17,7 @@ mod budget;
 mod caps;
 mod case;
 mod contact;
+mod demotion;
 mod digest;
 mod disown;
 mod doc_batch;

@@ -182,6 +182,40 @@ async fn deactivate_admin_before_agent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delete_defaults_to_disable() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({"default_agent_group": "Default"})).await;
+        let body = json!({
+            "userName": "ann@example.com", "externalId": "e-1", "roles": [{"value": "ACCESS_AUDIT_LOG"}],
+            "entitlements": [{"value": "4711"}],
+        });
+        let (id, agent) = bridge.create(body.clone()).await;
+        let ann = || bridge.ringcx.admin_named("ann@example.com").unwrap();
+        let user = ann()["userId"].clone();
+        let url = format!("/Users/{id}");
+        assert_eq!(bridge.send("DELETE", &url, None).await.status, 204);
+        assert_eq!(bridge.send("GET", &url, None).await.status, 404);
+        assert_eq!(bridge.send("GET", "/Users", None).await.body["totalResults"], 0);
+        assert_eq!(
+            (&ann()["enabled"], &bridge.ringcx.agent(agent).unwrap()["isActive"]),
+            (&json!(false), &json!(false))
+        );
+        assert_eq!(roles(&bridge, "ann@example.com"), Vec::<String>::new());
+        assert_eq!(bridge.ringcx.assignments(4711), Vec::<i64>::new());
+        assert_eq!(bridge.ringcx.count("deleteUser") + bridge.ringcx.count("deleteAgent"), 0);
+        // Somebody who comes back has their administrator again, with what is given now.
+        let mut again = body;
+        again.as_object_mut().unwrap().remove("entitlements");
+        let (back, same) = bridge.create(again).await;
+        assert!(back != id && same == agent);
+        assert_eq!((&ann()["enabled"], &ann()["userId"]), (&json!(true), &user));
+        assert_eq!(roles(&bridge, "ann@example.com"), ["ACCESS_AUDIT_LOG", "USER"]);
+        assert_eq!(bridge.ringcx.assignments(4711), Vec::<i64>::new());
+        assert_eq!(bridge.ringcx.count("createUser"), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_without_administrators_touches_none() {
     let bridge = start(Profile::Friendly, json!({"manage_admins": false})).await;
     let (id, _) =

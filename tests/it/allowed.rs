@@ -1,8 +1,10 @@
 //! What may be given at all: by no way anything that the settings do not name.
 
+use std::time::Duration;
+
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::store::{Tx, facts};
-use ringcx_simulator::{Profile, Seed};
+use ringcx_simulator::{Fault, FaultKind, Profile, Seed};
 use serde_json::{Value, json};
 
 use crate::admins::{PROFILES, member_of, roles};
@@ -135,4 +137,30 @@ async fn documents_that_are_made_renamed_or_deleted_in_ringcx_show_after_a_round
     member_of(&bridge, "RingCX Rights Team Lead", &id).await;
     assert_eq!((bridge.ringcx.assignments(4711), bridge.ringcx.assignments(4800)), (vec![], vec![]));
     assert!(said(&bridge, &id).await.contains("4711 and 4800"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_that_come_with_a_grant_and_that_nobody_asked_for_are_named() {
+    for profile in PROFILES {
+        let bridge = named(profile, &json!({})).await;
+        bridge.ringcx.fault(Fault::once("addRole", FaultKind::DelayAfter(400)));
+        let body = json!({"userName": "ann@example.com", "roles": [{"value": "ACCESS_AUDIT_LOG"}]});
+        let meanwhile = async {
+            for _ in 0..100 {
+                if bridge.ringcx.count("addRole") > 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let ann = bridge.ringcx.admin_named("ann@example.com").unwrap()["userId"].as_i64().unwrap();
+            bridge
+                .ringcx
+                .edit_admin(ann, |admin| admin["roles"].as_array_mut().unwrap().push(json!("WFO_ACCESS")));
+        };
+        let (answer, ()) = tokio::join!(bridge.send("POST", "/Users", Some(&body)), meanwhile);
+        assert_eq!(answer.status, 201, "{profile:?}: {}", answer.text);
+        assert_eq!(roles(&bridge, "ann@example.com"), ["ACCESS_AUDIT_LOG", "USER", "WFO_ACCESS"]);
+        let told = said(&bridge, answer.body["id"].as_str().unwrap()).await;
+        assert!(told.contains("WFO_ACCESS") && !told.contains("ACCESS_AUDIT_LOG"), "{profile:?}: {told}");
+    }
 }

@@ -70,6 +70,7 @@ mod rules;
 mod settings_changed;
 mod shutdown;
 mod standing;
+mod supervisors;
 mod support;
 mod surface;
 mod tenants;

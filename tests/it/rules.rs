@@ -319,7 +319,7 @@ async fn a_password_of_somebody_elses_is_not_risked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn delete_defaults_to_disable_and_a_known_person_is_linked_again() {
+async fn recreate_after_delete_relinks_agent_new_id() {
     for profile in PROFILES {
         let bridge = bridge(profile, json!({})).await;
         let body = json!({"userName": "jo@example.com", "externalId": "e-1"});
