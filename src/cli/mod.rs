@@ -28,6 +28,7 @@ mod token;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -166,7 +167,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // `--help` and `--version` come this way too, and are no mistake.
             let code = if error.use_stderr() { 2 } else { 0 };
-            drop(error.print());
+            if code == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                drop(error.print());
+            } else {
+                complain(&one_sentence(&error.render().to_string()));
+            }
             return ExitCode::from(code);
         }
     };
@@ -214,14 +219,26 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
     Config::load(file, Config::environment()).map_err(|error| Failure::Input(error.into()))
 }
 
-#[expect(clippy::print_stderr, reason = "a command tells its operator on standard error")]
 fn report(failure: &Failure) -> ExitCode {
-    let (error, code) = match failure {
-        Failure::Input(error) => (error, 2),
-        Failure::Ran(error) => (error, 1),
+    let code = match failure {
+        Failure::Input(_) => 2,
+        Failure::Ran(_) => 1,
     };
-    eprintln!("error: {error:#}");
+    complain(&format!("error: {:#}", failure.reason()));
     ExitCode::from(code)
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells its operator on standard error")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}
+
+/// What is wrong with the arguments, without the paragraphs around it.
+fn one_sentence(complaint: &str) -> String {
+    let told = complaint.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told =
+        told.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    format!("{}; --help says what there is", told.collect::<Vec<_>>().join(" "))
 }
 
 /// A line on standard output; a reader that has gone away is no reason to fail.
@@ -280,6 +297,28 @@ fn until_stopped() -> CancellationToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_complaint_about_arguments_is_one_line() {
+        for (arguments, says) in [
+            (
+                vec!["list", "everything"],
+                "error: invalid value 'everything' for '<KIND>' [possible values: agent-groups, ",
+            ),
+            (
+                vec!["serv"],
+                "error: unrecognized subcommand 'serv' tip: a similar subcommand exists: 'serve'; --help",
+            ),
+            (
+                vec!["token", "create"],
+                "error: the following required arguments were not provided: --name <N>; --help",
+            ),
+        ] {
+            let error = Cli::try_parse_from([vec!["ringcx-scim"], arguments].concat()).err();
+            let told = one_sentence(&error.map(|it| it.render().to_string()).unwrap_or_default());
+            assert!(told.starts_with(says) && told.lines().count() == 1, "{told}");
+        }
+    }
 
     #[test]
     fn a_table_fits_the_terminal_and_is_not_broken_without_one() {

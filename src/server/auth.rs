@@ -94,7 +94,7 @@ impl FromRequestParts<App> for Caller {
             return Err(Error::unauthorized("token used from outside its networks"));
         }
         if bare && !quirks::bare_token(&rules) {
-            return Err(Error::unauthorized("token without the word Bearer"));
+            return Err(Error::unauthorized("token without the word Bearer, or with two of them"));
         }
         if parts.extensions.get::<Straightened>().is_some() && !quirks::path_slashes(&rules) {
             return Err(no_route(parts.uri.path()));
@@ -133,13 +133,16 @@ fn may_come_from(token: &Token, source: Option<IpAddr>) -> bool {
     source.is_some_and(|source| networks.iter().any(|network| network.contains(source)))
 }
 
-/// Whether the token stands without the word before it, as Okta's "HTTP Header" sends it, and the token.
+/// Whether there is another number of words before the token than one, and the token: Okta's "HTTP Header" sends it without, and
+/// whoever pastes the word into the field for the token has it sent twice.
 fn bearer(header: &str) -> (bool, &str) {
-    let header = header.trim();
-    match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (false, token.trim()),
-        _ => (true, header),
+    let (mut token, mut words) = (header.trim(), 0);
+    while let Some((scheme, rest)) = token.split_once(' ')
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        (token, words) = (rest.trim(), words + 1);
     }
+    (words != 1, token)
 }
 
 /// A token that is a JWT: issued by the bridge or by somebody whom the tenant names.
@@ -293,8 +296,12 @@ mod tests {
 
     #[test]
     fn okta_header_auth_without_bearer() {
-        for header in ["t", "Bearer t", "bearer  t ", "BEARER t"] {
-            assert_eq!(bearer(header), (header == "t", "t"), "{header}");
+        for header in ["Bearer t", "bearer  t ", "BEARER t"] {
+            assert_eq!(bearer(header), (false, "t"), "{header}");
         }
+        for header in ["t", "Bearer Bearer t", "Bearer bearer  t"] {
+            assert_eq!(bearer(header), (true, "t"), "{header}");
+        }
+        assert_eq!(bearer("Basic t"), (true, "Basic t"));
     }
 }

@@ -135,6 +135,11 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     ] {
         let (code, out, error) = texts(&run(&arguments, &[]));
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {error}");
+        // One line for each mistake, and nothing around it.
+        assert!(
+            error.lines().all(|line| line.starts_with("error: ") || line.contains("configuration")),
+            "{error}"
+        );
         for part in says {
             assert!(error.contains(part), "{arguments:?}: {error}");
         }

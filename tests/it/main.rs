@@ -62,6 +62,7 @@ mod queries;
 mod queue;
 mod reading;
 mod readings;
+mod refused;
 mod replicas;
 mod reports;
 mod role_clients;

@@ -68,7 +68,7 @@ quirks! {
     QuotedLiteral, "quoted_literal", Tolerant, "Entra writes `roles[primary eq \"True\"]` although `primary` is a boolean.";
     UnquotedLiteral, "unquoted_literal", Tolerant, "authentik and a sample of Entra filter without quotes.";
     UrlFlag, "url_flag", Tolerant, "Entra's administrators append `?aadOptscim062020` to the tenant URL, which then stands in every request.";
-    BareToken, "bare_token", Tolerant, "Okta's header authentication sends the token without the word Bearer.";
+    BareToken, "bare_token", Tolerant, "Okta's header authentication sends the token without the word Bearer, and whoever pastes the word into the token's field sends it twice.";
     MissingContentType, "missing_content_type", Tolerant, "Some clients send JSON without saying so.";
     PathSlashes, "path_slashes", Tolerant, "The Keycloak extension calls `//Users`; others end paths with a slash.";
     DisableSurvives, "disable_survives_bad_patch", Only(Compatibility::Entra), "Entra records a failed PATCH and goes on; access must not stay open because of another operation.";
