@@ -72,7 +72,13 @@ impl Reconciler {
         let _alone = tenant.reading.lock().await;
         let id = tenant.id.clone();
         if let (Some(known), at) = self.store.read(move |tx| stored(tx, &id)).await? {
-            let known = tenant.learn(known, at);
+            // Nothing is changed in RingCX before the bridge knows as whom it signs in.
+            let same = known.credential.as_deref() == Some(tenant.ringcx.credential());
+            let known = if same || !tenant.policy.manage_admins {
+                tenant.learn(known, at)
+            } else {
+                self.learn_who_we_are(tenant, known).await?
+            };
             let known = self.catch_up(tenant, known).await?;
             return self.settle_in(tenant, &known).await;
         }
@@ -91,7 +97,7 @@ impl Reconciler {
             known.rc_access = rc_access(&calls).await?;
         }
         if tenant.policy.manage_admins {
-            self.read_admins(&calls, &mut known, &mut items).await?;
+            self.read_admins(tenant, &calls, &mut known, &mut items).await?;
         }
         self.settle_in(tenant, &known).await?;
         self.amend(tenant, items, move |it| {
@@ -112,14 +118,7 @@ impl Reconciler {
             known = self.amend(tenant, Vec::new(), add).await?;
         }
         if tenant.policy.manage_admins && known.own_user.is_none() {
-            let (mut read, mut items) = (Known::clone(&known), Vec::new());
-            self.read_admins(&calls, &mut read, &mut items).await?;
-            let add = move |it: &mut Known| {
-                it.own_user = read.own_user;
-                it.main_account.clone_from(&read.main_account);
-                it.directory.rights_docs.clone_from(&read.directory.rights_docs);
-            };
-            known = self.amend(tenant, items, add).await?;
+            known = self.learn_who_we_are(tenant, Known::clone(&known)).await?;
         } else if tenant.policy.manage_admins {
             if known.main_account.is_none() {
                 let main = main_account(&calls).await?;
@@ -133,12 +132,29 @@ impl Reconciler {
         Ok(known)
     }
 
+    /// Asks RingCX who the bridge is and which administrators it sees: with another credential it may be somebody else, who is
+    /// protected from now on.
+    async fn learn_who_we_are(&self, tenant: &Tenant, mut read: Known) -> Result<Arc<Known>, ContactError> {
+        let mut items = Vec::new();
+        self.read_admins(tenant, &tenant.ringcx.calls(Lane::Update, None), &mut read, &mut items).await?;
+        let add = move |it: &mut Known| {
+            it.own_user = read.own_user;
+            it.credential.clone_from(&read.credential);
+            it.main_account.clone_from(&read.main_account);
+            it.directory.rights_docs.clone_from(&read.directory.rights_docs);
+        };
+        Ok(self.amend(tenant, items, add).await?)
+    }
+
     async fn read_admins(
         &self,
+        tenant: &Tenant,
         calls: &Calls,
         known: &mut Known,
         items: &mut Vec<inventory::Item>,
     ) -> Result<(), upstream::Error> {
+        known.own_user = None;
+        known.credential = Some(tenant.ringcx.credential().to_owned());
         match calls.identity().await {
             Ok(identity) => {
                 known.own_user = identity.user_id;

@@ -51,6 +51,8 @@ pub struct Known {
     pub directory: Directory,
     /// The bridge's own administrator, which is never a target.
     pub own_user: Option<UserId>,
+    /// The name of the credential with which RingCX was asked for that: another one may be somebody else's.
+    pub credential: Option<String>,
     /// The account above the sub-account, to which administrators belong; empty when RingCX was asked and did not say.
     pub main_account: Option<String>,
     /// Where `externalAgentId` comes from.
@@ -155,6 +157,8 @@ pub(super) struct StoredKnown {
     assignables: Option<Assignables>,
     own_user: Option<UserId>,
     #[serde(default)]
+    credential: Option<String>,
+    #[serde(default)]
     main_account: Option<String>,
     external_id_source: Option<ExternalIdSource>,
     #[serde(default)]
@@ -169,12 +173,13 @@ impl From<StoredKnown> for Known {
             documents,
             assignables,
             own_user,
+            credential,
             main_account,
             external_id_source,
             rc_access,
         } = stored;
         let directory = Directory { agent_groups, aux_states, rights_docs: documents, assignables };
-        Self { directory, own_user, main_account, external_id_source, rc_access }
+        Self { directory, own_user, credential, main_account, external_id_source, rc_access }
     }
 }
 
@@ -186,6 +191,7 @@ impl From<&Known> for StoredKnown {
             documents: known.directory.rights_docs.clone(),
             assignables: known.directory.assignables.clone(),
             own_user: known.own_user,
+            credential: known.credential.clone(),
             main_account: known.main_account.clone(),
             external_id_source: known.external_id_source,
             rc_access: known.rc_access,

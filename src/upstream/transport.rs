@@ -32,6 +32,8 @@ pub struct Transport {
     tokens: SharedTokens,
     budget: Arc<dyn Budget>,
     base: Url,
+    /// The name of the credential, as configured.
+    pub(super) credential: String,
     /// Whether the credential was refused the last time it was shown.
     refused: AtomicBool,
     /// When that was, in milliseconds since 1970; 0: never.
@@ -105,6 +107,7 @@ impl Transport {
             tokens: Arc::new(tokens),
             budget,
             base,
+            credential: Self::identity(ringcx, platform),
             refused: AtomicBool::new(false),
             shown: AtomicI64::new(0),
         })

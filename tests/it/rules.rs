@@ -319,22 +319,6 @@ async fn a_password_of_somebody_elses_is_not_risked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recreate_after_delete_relinks_agent_new_id() {
-    for profile in PROFILES {
-        let bridge = bridge(profile, json!({})).await;
-        let body = json!({"userName": "jo@example.com", "externalId": "e-1"});
-        let (id, agent) = bridge.create(body.clone()).await;
-        assert_eq!(bridge.send("DELETE", &format!("/Users/{id}"), None).await.status, 204);
-        assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], false);
-        let (again, same) = bridge.create(body).await;
-        assert_ne!(id, again);
-        assert_eq!(agent, same);
-        assert_eq!(bridge.ringcx.agent(agent).unwrap()["isActive"], true);
-        assert_eq!((bridge.ringcx.count("createAgent"), bridge.ringcx.count("deleteAgent")), (1, 0));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delete_can_mean_delete_for_what_the_bridge_made() {
     for profile in PROFILES {
         let bridge = bridge(profile, json!({"on_delete": "delete"})).await;

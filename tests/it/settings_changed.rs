@@ -197,3 +197,22 @@ async fn what_was_lost_before_a_restart_counts_after_it() {
     };
     until("everybody to be at work again", active).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_credential_of_somebody_else_the_bridge_is_somebody_else() {
+    let mut bridge = Restarted::with("privileged_roles = [\"SUPER_USER\"]", OWNERS).await;
+    let ann =
+        bridge.create(&json!({"userName": "ann@example.com", "roles": [{"value": "SUPER_USER"}]})).await;
+    bridge.ringcx.give_api_token(101, "of-the-owner");
+    let (head, rest) = bridge.first.split_once("[tenant.default.ringcentral]").unwrap();
+    let (_, policy) = rest.split_once("[tenant.default.policy]").unwrap();
+    let own = "[tenant.default.ringcx]\n";
+    let head = head.replace(own, &format!("{own}api_token = \"of-the-owner\"\n"));
+    bridge.first = format!("{head}[tenant.default.policy]{policy}");
+    bridge.again("privileged_roles = [\"SUPER_USER\"]", OWNERS).await;
+    // Besides the owner, as whom the bridge signs in now, there is nobody but her.
+    bridge.ringcx.edit_admin(100, |admin| drop(admin.insert("enabled".to_owned(), json!(false))));
+    let (status, answer) = bridge.set(&ann, "active", json!(false)).await;
+    assert!(status == 409 && answer["detail"].as_str().unwrap().contains("last-admin floor"), "{answer}");
+    assert!(bridge.power("ann@example.com").0);
+}

@@ -8,7 +8,7 @@ use crate::support::{Setup, TestBridge};
 const RINGCX: &str = "urn:ietf:params:scim:schemas:extension:ringcx:2.0:User";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn supervisor_wins_over_agent() {
+async fn the_attribute_decides_before_every_group_and_a_supervisor_administers_nothing() {
     for profile in PROFILES {
         let groups = json!([
             {"match": "Floor", "agent_type": "AGENT", "priority": 1},

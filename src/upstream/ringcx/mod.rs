@@ -51,6 +51,11 @@ impl RingCx {
         Self { list_page_size, ..self }
     }
 
+    /// The name of the configured credential, another one after a rotation; it says nothing about what it is.
+    pub fn credential(&self) -> &str {
+        &self.transport.credential
+    }
+
     /// The URL of RingCX.
     pub fn base(&self) -> &str {
         self.transport.base()
