@@ -74,6 +74,10 @@ pub struct Standing<'a> {
 }
 
 /// What a person ought to have.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none follows from the others"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// Whether they may work.
@@ -84,6 +88,8 @@ pub struct Desired {
     pub purge: bool,
     /// The agent, if they are one.
     pub agent: Option<DesiredAgent>,
+    /// Whether the agent's group is the one where it was found, and no wish of anybody's.
+    pub at_home: bool,
     /// The administrator, if they are one.
     pub admin: Option<DesiredAdmin>,
     /// What could not be had, in words for the person's `lastError`.
@@ -158,11 +164,12 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
                 || matches!(policy.persona_by_default(), Persona::Agent | Persona::Both)
         }
     };
+    let at_home = standing.home.is_some() && named_group(user).is_none() && grants.agent_group.is_none();
     let agent = wants_agent.then(|| desired_agent(standing, terms, &grants, (&mut notes, &mut faults)));
     let barred = if active && policy.manage_admins { grants.barred.clone() } else { BTreeSet::new() };
     notes.extend(barred.iter().map(Barred::sentence));
     let admin = desired_admin(user, active, persona, terms, grants, &mut faults);
-    Desired { active, deleted: standing.deleted, purge: false, agent, admin, notes, faults, barred }
+    Desired { active, deleted: standing.deleted, purge: false, agent, at_home, admin, notes, faults, barred }
 }
 
 /// Whether the names that the client wrote mean something in RingCX; asked before a write is accepted.

@@ -111,6 +111,10 @@ impl Link {
 }
 
 /// The agent of a person.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none follows from the others"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentLink {
     /// Its id: the key of all reporting history, so it never changes.
@@ -132,6 +136,9 @@ pub struct AgentLink {
     pub wrote_external_id: bool,
     /// The RingCentral extension to which it is tied.
     pub rc_user_id: Option<RcUserId>,
+    /// Whether it was found where it is said to be, and no work has looked since: who moves it meanwhile is followed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
     /// What RingCX showed when the agent was imported, as far as the client has not changed it since.
     #[serde(default, skip_serializing_if = "Found::is_empty")]
     pub found: Found,

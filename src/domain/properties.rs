@@ -85,6 +85,7 @@ fn carry_out(steps: &[Step], wanted: &Desired, seen: &mut Observed, link: &mut L
                     former: std::collections::BTreeMap::new(),
                     wrote_external_id: false,
                     rc_user_id: None,
+                    unseen: false,
                     found: Found::default(),
                 });
                 seen.agent =

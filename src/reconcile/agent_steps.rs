@@ -134,6 +134,7 @@ impl Case<'_> {
             former: std::collections::BTreeMap::new(),
             ours: true,
             home: None,
+            unseen: false,
             enabled: true,
             wrote_external_id: owned.contains("externalAgentId"),
             owned,

@@ -60,6 +60,7 @@ impl Case<'_> {
             return if required { Err(refused(NOT_LINKED)) } else { Ok(Sought::Unwanted) };
         }
         if let Some(id) = wanted.rc_user_id {
+            self.refuse_no_person(id).await?;
             return Ok(Sought::Found(id));
         }
         let found = match self.look_up(wanted, LIVE).await {
@@ -94,6 +95,8 @@ impl Case<'_> {
         errand: &Errand,
     ) -> Result<Settled, Trouble> {
         self.observe(desired, errand.scope).await?;
+        let followed = self.follow_home(desired).await?;
+        let desired = followed.as_ref().unwrap_or(desired);
         let Some(extension) = self.late_extension(desired).await else {
             return self.bring_in_line(desired, errand).await;
         };
@@ -213,6 +216,7 @@ impl Case<'_> {
             former: std::collections::BTreeMap::new(),
             wrote_external_id: false,
             rc_user_id: Some(extension),
+            unseen: true,
             found: Found::default(),
         });
         self.save_link().await?;
@@ -221,6 +225,7 @@ impl Case<'_> {
 
     /// Refuses an extension that another agent has: one agent per extension and sub-account.
     pub(super) async fn refuse_taken_extension(&self, id: RcUserId) -> Result<(), Trouble> {
+        self.refuse_no_person(id).await?;
         match self.holder_of(id).await? {
             None => Ok(()),
             Some(item) => Err(Trouble::Refused(scim::Error::uniqueness(format!(
@@ -228,6 +233,18 @@ impl Case<'_> {
                 item.id
             )))),
         }
+    }
+
+    /// Refuses an extension that the client named and that belongs to no person: a department, a menu. One that the list does not
+    /// show may be new, and where there is no list, RingCX is asked.
+    async fn refuse_no_person(&self, id: RcUserId) -> Result<(), Trouble> {
+        let Ok(directory) = self.tenant.extensions(&self.calls, LIVE).await else { return Ok(()) };
+        let Some(other) = directory.by_id(id).filter(|it| !it.is_person()) else { return Ok(()) };
+        let kind = other.kind.as_deref().unwrap_or("unknown");
+        Err(refused(&format!(
+            "RingCentral extension {id} is of type {kind} and belongs to no person, so no agent is tied to it; correct \
+             rcExtensionId, or leave it out."
+        )))
     }
 
     /// Looks whether the agent is tied, and remembers it.

@@ -126,6 +126,7 @@ fn adopt_agent(
             former: std::collections::BTreeMap::new(),
             wrote_external_id: false,
             rc_user_id: item.rc_user_id.map(RcUserId),
+            unseen: true,
             found: Found::default(),
         })),
         [item] => Err(undecided(&format!("RingCX agent {} has this user name and is switched off", item.id))),

@@ -71,6 +71,30 @@ impl Case<'_> {
         Ok(())
     }
 
+    /// Where an agent was found is nobody's wish: when it has been moved before any work looked at it, the place where it is now is
+    /// its home, and what is wished is changed to that.
+    pub(super) async fn follow_home(&mut self, desired: &Desired) -> Result<Option<Desired>, Trouble> {
+        let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent) else { return Ok(None) };
+        let (from, group) = (link.id.group, seen.group);
+        if !std::mem::take(&mut link.unseen) || from == group {
+            return Ok(None);
+        }
+        link.id.group = group;
+        if link.home == Some(from) {
+            link.home = Some(group);
+        }
+        let moved = json!({"groupId": {"before": from, "after": group}});
+        let detail = json!({
+            "agentId": link.id.agent, "changed": moved, "decision": "the move in RingCX is taken over",
+        });
+        self.note_decision("noticed", &detail).await?;
+        let mut followed = desired.clone();
+        if let Some(agent) = followed.agent.as_mut().filter(|_| desired.at_home) {
+            agent.group = Some(group);
+        }
+        Ok(Some(followed))
+    }
+
     /// An account that RingCX no longer has is let go of.
     async fn note_gone(&self, account: &Value) -> Result<(), Trouble> {
         let why = "RingCX no longer has the account; the person is tied to it no more";

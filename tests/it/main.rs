@@ -45,6 +45,7 @@ mod import;
 mod leavers;
 mod life;
 mod lists;
+mod mapped;
 mod mapping;
 mod membership;
 mod mistakes;

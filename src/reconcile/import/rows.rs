@@ -270,6 +270,7 @@ fn agent_link(found: &AgentAccount) -> AgentLink {
         owned: std::collections::BTreeSet::new(),
         wrote_external_id: false,
         rc_user_id: found.agent.rc_user_id(),
+        unseen: true,
         found: Found::of(&found.agent),
     }
 }

@@ -28,6 +28,7 @@ fn agent(id: i64) -> Link {
         former: std::collections::BTreeMap::new(),
         wrote_external_id: false,
         rc_user_id: None,
+        unseen: false,
         found: crate::domain::found::Found::default(),
     };
     Link { agent: Some(agent), ..Link::default() }

@@ -26,6 +26,7 @@ fn linked(agent: i64) -> Link {
         owned: std::collections::BTreeSet::new(),
         wrote_external_id: false,
         rc_user_id: None,
+        unseen: false,
         found: crate::domain::found::Found::default(),
     };
     let left = Left { at: at(5), direct_line: Some("4711".to_owned()) };

@@ -1,12 +1,17 @@
 //! What is neither the ordinary import nor its way back: decisions that cannot be, people who are gone, words to the operator, and
 //! clients that write under a name that the import does not know.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringcx_scim::domain::{Actor, TenantId};
+use ringcx_scim::reconcile::import::Reading;
 use ringcx_simulator::{Fault, FaultKind, Profile, Seed};
 use serde_json::{Value, json};
 
 use super::seed::RINGCX;
 use super::{Beside, POLICY, changing};
-use crate::support::Setup;
+use crate::support::{Setup, TestBridge};
 
 fn agent(id: i64, login: &str, email: &str) -> Value {
     json!({"agentId": id, "username": login, "email": email, "firstName": "F", "lastName": "L"})
@@ -341,5 +346,39 @@ async fn a_login_name_that_differs_from_the_imported_user_name_stays_until_the_c
         let answer = centre.bridge.send("PATCH", &path, Some(&change)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert_eq!(centre.bridge.ringcx.agent(5001).unwrap()["username"], login, "{attribute}");
+    }
+}
+
+/// Between the plan and the import, and after it, RingCX goes on: who was moved is followed, who was removed is nobody's duplicate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_moved_or_removed_between_plan_and_import_is_followed() {
+    for profile in [Profile::Friendly, Profile::Hostile, Profile::Spec] {
+        let setup = Setup { profile, seed: small().group(1002, "US Agents"), ..Setup::default() };
+        let bridge = TestBridge::start(setup).await;
+        let id: TenantId = "default".parse().unwrap();
+        let how = Reading { max_age: Duration::ZERO, lists_only: false };
+        let seen = Arc::new(bridge.reconciler.read_for_import(&id, &how, &|_, _| ()).await.unwrap());
+        let planned = bridge.reconciler.plan_import(&id, &seen, &[]).await.unwrap();
+        bridge.ringcx.move_agent(5001, 1002);
+        bridge.ringcx.remove_agent(5002);
+        let imported = bridge.reconciler.import(&id, &seen, &planned, &Actor::operator("kim", "run")).await;
+        assert_eq!(imported.unwrap().created, 2);
+        let user = async |name: &str| {
+            let list = bridge.send("GET", &format!("/Users?filter=userName eq \"{name}\""), None).await;
+            list.body["Resources"][0].clone()
+        };
+        for name in ["leo@example.com", "mia@example.com"] {
+            let path = format!("/Users/{}", user(name).await["id"].as_str().unwrap());
+            let said = super::patch(&json!([{"op": "replace", "path": "name.familyName", "value": "New"}]));
+            let answer = bridge.send("PATCH", &path, Some(&said)).await;
+            bridge.run_jobs().await;
+            let expected = if name.starts_with("leo") { 200 } else { 400 };
+            assert_eq!(answer.status, expected, "{profile:?}: {}", answer.text);
+            assert!(expected == 200 || answer.text.contains("no longer has agent 5002"), "{}", answer.text);
+        }
+        let leo = bridge.ringcx.agent(5001).unwrap();
+        assert_eq!((&leo["agentGroupId"], &leo["lastName"]), (&json!(1002), &json!("New")), "{profile:?}");
+        assert_eq!(user("leo@example.com").await["groups"][0]["display"], "US Agents", "{profile:?}");
+        assert_eq!(bridge.ringcx.count("createAgent"), 0, "{profile:?}");
     }
 }

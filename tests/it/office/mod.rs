@@ -349,6 +349,31 @@ async fn a_closed_usage_group_is_left_alone() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_of_a_department_is_tied_to_nobody_even_where_it_is_named() {
+    for profile in PROFILES {
+        let desk = json!({"id": 77, "name": "Desk", "type": "Department", "extensionNumber": "9"});
+        let seed = Seed::demo().rc_extension(desk);
+        let bridge = TestBridge::start(Setup { profile, seed, ..Setup::default() }).await;
+        let mut named = jo();
+        named[RINGCX] = json!({"rcExtensionId": "77"});
+        let answer = bridge.send("POST", "/Users", Some(&named)).await;
+        assert_eq!(
+            (answer.status, &answer.body["scimType"]),
+            (400, &json!("invalidValue")),
+            "{}",
+            answer.text
+        );
+        assert!(answer.text.contains("77") && answer.text.contains("Department"), "{}", answer.text);
+        assert_eq!(bridge.ringcx.count("createAgent"), 0);
+        let (id, agent) = bridge.create(jo()).await;
+        let op = json!({"op": "add", "path": format!("{RINGCX}:rcExtensionId"), "value": "77"});
+        let answer = bridge.send("PATCH", &format!("/Users/{id}"), Some(&json!({"Operations": [op]}))).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert_eq!(tied(&bridge, agent), None);
+    }
+}
+
 /// Half a list is none: who stands on the page that did not come is not taken for somebody without an extension.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_of_extensions_that_breaks_half_way_says_nothing_about_anybody() {
