@@ -166,6 +166,10 @@ pub fn desired(standing: &Standing<'_>, terms: &Terms<'_>) -> Desired {
     };
     let at_home = standing.home.is_some() && named_group(user).is_none() && grants.agent_group.is_none();
     let agent = wants_agent.then(|| desired_agent(standing, terms, &grants, (&mut notes, &mut faults)));
+    let nowhere = agent.as_ref().is_some_and(|it| it.group.is_none()) && faults.is_empty();
+    if nowhere && active && standing.has_agent {
+        notes.push(STAYS.to_owned());
+    }
     let barred = if active && policy.manage_admins { grants.barred.clone() } else { BTreeSet::new() };
     notes.extend(barred.iter().map(Barred::sentence));
     let admin = desired_admin(user, active, persona, terms, grants, &mut faults);
@@ -226,6 +230,10 @@ pub fn group_named(name: &str, groups: &[AgentGroup]) -> Result<AgentGroupId, St
         }
     }
 }
+
+/// What is said of somebody who has left the last group that says where their agent belongs.
+const STAYS: &str = "No group of this person says in which agent group the RingCX agent belongs, and there is no default_agent_group, \
+    so it stays where it is.";
 
 fn desired_agent(
     standing: &Standing<'_>,

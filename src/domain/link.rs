@@ -33,6 +33,9 @@ pub struct Link {
     /// The agent group that an operator chose for an agent to come, where no group decides.
     #[serde(default)]
     pub home: Option<AgentGroupId>,
+    /// The login name that the client wants for the agent and that RingCX does not give it.
+    #[serde(default)]
+    pub refused_login: Option<String>,
 }
 
 /// How somebody was switched off.

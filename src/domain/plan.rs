@@ -167,7 +167,7 @@ pub struct Circumstances<'a> {
 }
 
 /// Which of the two personas is looked at; the other one is as it was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// The agent.
     pub agent: bool,
@@ -329,7 +329,12 @@ fn changed_fields(
         }
     }
     if around.policy.rename_policy == Rename::Follow {
-        target.insert("username".to_owned(), json!(wanted.login));
+        // A name that RingCX has refused is not sent with each change again.
+        if around.link.refused_login.as_deref() == Some(&wanted.login) {
+            target.remove("username");
+        } else {
+            target.insert("username".to_owned(), json!(wanted.login));
+        }
     }
     if let Some(id) = wanted.rc_user_id.filter(|_| seen.agent.rc_user_id().is_none()) {
         target.insert("rcUserId".to_owned(), json!(id));
@@ -360,7 +365,7 @@ fn changed_fields(
 }
 
 /// Whether RingCX's value says the same: nothing and the empty text are one, numbers may come as text.
-pub(super) fn same_value(seen: Option<&Value>, wanted: &Value) -> bool {
+pub(crate) fn same_value(seen: Option<&Value>, wanted: &Value) -> bool {
     let plain = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -145,9 +145,12 @@ impl Case<'_> {
         self.remember(inventory::Item::agent(made, group, self.clock.now()), entry, outcome).await
     }
 
-    /// Changes fields, switches on and moves: one PUT where RingCX allows it.
-    pub(super) async fn update_agent(&mut self, update: &AgentUpdate) -> Result<(), Trouble> {
-        let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
+    /// The whole agent as it was seen, with what changes.
+    pub(super) fn changed_body(
+        &self,
+        seen: &ObservedAgent,
+        update: &AgentUpdate,
+    ) -> Result<Map<String, Value>, Trouble> {
         let mut body = seen.agent.for_put();
         for (field, value) in &update.changes {
             body.insert(field.clone(), value.clone());
@@ -156,6 +159,13 @@ impl Case<'_> {
             set_active(&mut body, true);
         }
         self.add_password(&seen.agent, &mut body)?;
+        Ok(body)
+    }
+
+    /// Makes the changes to an agent, and looks where that is needed.
+    pub(super) async fn try_update(&mut self, update: &AgentUpdate) -> Result<(), Trouble> {
+        let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
+        let body = self.changed_body(&seen, update)?;
         let tied = update.changes.get("rcUserId").and_then(id_of).map(RcUserId);
         if let Some(id) = tied {
             self.refuse_taken_extension(id).await?;
@@ -167,7 +177,7 @@ impl Case<'_> {
         self.save_link().await?;
         let after = match update.move_to {
             None => self.put_agent(&seen, body, "updateAgent").await,
-            Some(target) => self.move_agent(&seen, &body, target).await,
+            Some(target) => self.move_or_stay(&seen, &body, (update, target)).await,
         };
         let after = after.map_err(|why| if tied.is_some() { about_extension(why) } else { why })?;
         let after = match tied {
@@ -270,7 +280,7 @@ impl Case<'_> {
         self.looks.agent.done();
     }
 
-    async fn put_agent(
+    pub(super) async fn put_agent(
         &mut self,
         seen: &ObservedAgent,
         body: Map<String, Value>,
@@ -290,7 +300,7 @@ impl Case<'_> {
     }
 
     /// Moves by the strategy that has worked before, else by each in turn; every first success is verified by a GET.
-    async fn move_agent(
+    pub(super) async fn move_agent(
         &mut self,
         seen: &ObservedAgent,
         body: &Map<String, Value>,

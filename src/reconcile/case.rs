@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::guard;
 use super::record::differences;
+use super::sight::Sight;
 use super::steps::Before;
 use super::tenant::{Known, Tenant};
 use super::trouble::{Doing, Trouble};
@@ -42,6 +43,8 @@ pub(super) struct Case<'a> {
     pub(super) seen: Observed,
     /// When that was.
     pub(super) looks: Looks,
+    /// What could not be seen.
+    pub(super) sight: Sight,
     /// How old it may be when a change that rests on it is sent.
     pub(super) fresh: Duration,
     /// What was wished before the write that is carried out.

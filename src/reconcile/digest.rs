@@ -24,12 +24,14 @@ pub(super) fn of(desired: &Desired, link: &Link, policy: &Policy) -> Digests {
         (Some(wanted), None) if wanted.group.is_none() => None,
         (Some(wanted), linked) => {
             let mut wanted = wanted.clone();
-            if linked.is_some() {
+            if let Some(linked) = linked {
+                // Without a group that decides, an agent stays where it is.
+                wanted.group = wanted.group.or(Some(linked.id.group));
                 // Whoever waits for an extension is looked at when it appears, and a login name that is kept does not matter any
                 // more.
                 wanted.lookup_email = None;
                 // An agent that is not ours to change keeps its key; the client's is stored.
-                if linked.as_ref().is_some_and(|link| link.found.read_only.is_some()) {
+                if linked.found.read_only.is_some() {
                     wanted.external_agent_id = None;
                 }
                 if policy.rename_policy != Rename::Follow {

@@ -94,7 +94,7 @@ impl Case<'_> {
         desired: &Desired,
         errand: &Errand,
     ) -> Result<Settled, Trouble> {
-        self.observe(desired, errand.scope).await?;
+        self.observe_each(desired, errand.scope).await?;
         let followed = self.follow_home(desired).await?;
         let desired = followed.as_ref().unwrap_or(desired);
         let Some(extension) = self.late_extension(desired).await else {

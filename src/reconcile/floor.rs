@@ -59,6 +59,8 @@ impl Case<'_> {
             }
         };
         match holds {
+            // Whether it is one at all could not be read; nobody is alarmed before that is known.
+            Some(id) if self.sight.roles => Ok(Some(self::holds(id))),
             Some(id) => self.floor_holds(id).await.map(Some),
             None => Ok(None),
         }

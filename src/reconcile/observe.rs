@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::case::Case;
+use super::report;
 use super::trouble::{Doing, Trouble};
 use crate::domain::desired::Desired;
 use crate::domain::plan::{ObservedAdmin, ObservedAgent, Scope};
 use crate::scim;
+use crate::store::{links, people};
 use crate::upstream::model::{AgentGroupId, AgentId};
 use crate::upstream::{self};
 
@@ -25,11 +27,13 @@ impl Case<'_> {
                 // Not a candidate for anybody any more, so that a new try makes a new agent.
                 self.strike_agent(link.id.agent).await?;
                 if desired.active && desired.agent.is_some() {
-                    return Err(Trouble::Refused(scim::Error::invalid_value(format!(
+                    let why = scim::Error::invalid_value(format!(
                         "RingCX no longer has agent {}; remove the person in the identity provider and assign them again to \
                          get a new one.",
                         link.id.agent
-                    ))));
+                    ));
+                    self.show_gone(&why).await?;
+                    return Err(Trouble::Refused(why));
                 }
                 self.link.agent = None;
                 self.note_gone(&json!({"agentId": link.id.agent})).await?;
@@ -51,21 +55,8 @@ impl Case<'_> {
                 Err(error) => return Err(Trouble::of(Doing::Reading, "the administrator", &error)),
             };
             self.looks.admin.done();
-            let asks_docs = !desired.active
-                || !link.granted_docs.is_empty()
-                || desired.admin.as_ref().is_some_and(|it| !it.rights_docs.is_empty());
-            let docs =
-                if asks_docs { self.calls.assigned_rights_docs(link.id).await } else { Ok(Vec::new()) };
-            let docs = docs.map_err(|error| Trouble::of(Doing::Reading, "the rights documents", &error))?;
-            let roles = match admin.roles_shown() {
-                Some(roles) => roles,
-                None => self
-                    .calls
-                    .roles(link.id)
-                    .await
-                    .map_err(|error| Trouble::of(Doing::Reading, "the roles", &error))?,
-            };
-            let rights_docs = docs.into_iter().map(|doc| doc.id).collect();
+            let roles = self.roles_of(&admin, &link).await?;
+            let rights_docs = self.rights_docs_of(desired, &link).await?;
             self.seen.admin = Some(ObservedAdmin { id: link.id, admin, roles, rights_docs });
         }
         Ok(())
@@ -93,6 +84,23 @@ impl Case<'_> {
             agent.group = Some(group);
         }
         Ok(Some(followed))
+    }
+
+    /// Shows that the agent is gone, also to those who come after whoever waits now, until the client acts: each work looks again.
+    async fn show_gone(&mut self, why: &scim::Error) -> Result<(), Trouble> {
+        self.link.agent_applied = None;
+        let (tenant, person, lease) = (self.tenant.id.clone(), self.person.clone(), self.lease.clone());
+        let (link, why, now) = (self.link.clone(), why.clone(), self.clock.now());
+        let shown = self.store.write(move |tx| {
+            let stored = people::lock(tx, &tenant, &person)?;
+            lease.check(tx)?;
+            links::save(tx, &tenant, &person, &link, now)?;
+            match stored.filter(|it| it.deleted.is_none()) {
+                Some(stored) => report::show_error(tx, &tenant, &stored, &link, &why, now),
+                None => Ok(()),
+            }
+        });
+        Ok(shown.await?)
     }
 
     /// An account that RingCX no longer has is let go of.

@@ -13,7 +13,7 @@ use crate::domain::plan::{self, Circumstances, Plan, Scope, Step};
 use crate::domain::policy::Mode;
 use crate::scim;
 use crate::store::planned;
-use crate::upstream::model::{RightsDocId, RoleType};
+use crate::upstream::model::{AgentGroupId, RightsDocId, RoleType};
 
 /// What came of bringing a person in line.
 #[derive(Debug, Default)]
@@ -47,6 +47,8 @@ pub(super) struct Errand {
 pub(super) struct Before {
     /// Whether the write leaves the agent as it was wished.
     pub(super) agent: bool,
+    /// The agent group that was wished, whether or not the person was active.
+    pub(super) agent_group: Option<AgentGroupId>,
     /// Whether it leaves the administrator as it was wished.
     pub(super) admin: bool,
     /// The roles that were wished.
@@ -62,6 +64,7 @@ impl Before {
     pub(super) fn of(due: &Desired, before: &Digests, now: &Digests) -> Self {
         Self {
             agent: before.agent == now.agent,
+            agent_group: due.agent.as_ref().and_then(|it| it.group),
             admin: before.admin == now.admin,
             roles: due.admin.iter().flat_map(|it| it.roles.iter().cloned()).collect(),
             rights_docs: due.admin.iter().flat_map(|it| it.rights_docs.iter().copied()).collect(),
@@ -125,6 +128,7 @@ impl Case<'_> {
             return;
         }
         self.link.confirm(desired);
+        self.link.refused_login.take_if(|it| desired.agent.as_ref().is_some_and(|agent| agent.login != *it));
         if let (Some(link), Some(seen)) = (&mut self.link.agent, &self.seen.agent)
             && let Some(extension) = seen.agent.rc_user_id()
         {
@@ -180,9 +184,13 @@ impl Case<'_> {
                     scope,
                 },
             );
-            let Plan { steps, suspended, held, refused } = planned;
+            let Plan { mut steps, suspended, held, refused } = planned;
             settled.suspended |= suspended;
             settled.held |= held;
+            if self.sight.trouble.is_some() {
+                // Nothing is given while it is not known what there is.
+                steps.retain(Step::takes);
+            }
             if let Some(why) = refused {
                 let why = scim::Error::mutability(why);
                 if desired.active || self.link.admin.is_none() || !scope.agent {
@@ -200,7 +208,7 @@ impl Case<'_> {
             }
             if let Some(why) = self.carry_out_all(&steps, desired).await? {
                 if desired.active {
-                    return Err(Trouble::Refused(why));
+                    return Err(self.sight.trouble.take().unwrap_or(Trouble::Refused(why)));
                 }
                 // Whoever leaves must not work any more, whatever becomes of the administrator.
                 settled.kept = Some(why);
@@ -216,6 +224,9 @@ impl Case<'_> {
             }
             scope.agent = false;
         }
+        if let Some(trouble) = self.sight.trouble.take() {
+            return Err(trouble);
+        }
         self.conclude(desired, scope, &mut settled).await?;
         Ok(settled)
     }
@@ -227,7 +238,11 @@ impl Case<'_> {
         errand: &Errand,
         scope: &mut Scope,
     ) -> Result<Option<scim::Error>, Trouble> {
-        self.observe(desired, *scope).await?;
+        self.observe_each(desired, *scope).await?;
+        let nothing_to_take = self.tenant.policy.mode == Mode::DryRun || (errand.adopting && desired.active);
+        if let Some(trouble) = self.sight.trouble.take_if(|_| nothing_to_take) {
+            return Err(trouble);
+        }
         self.stay_inside(desired).await?;
         if let (Some(wish), Some(tied)) = (
             desired.agent.as_ref().and_then(|it| it.rc_user_id),
@@ -250,6 +265,7 @@ impl Case<'_> {
         if scope.admin {
             self.link.admin_applied = None;
         }
+        *scope = self.sight.within(*scope);
         Ok(kept)
     }
 
@@ -261,6 +277,7 @@ impl Case<'_> {
         settled: &mut Settled,
     ) -> Result<(), Trouble> {
         if !desired.active && scope.admin {
+            self.read_foreign_docs().await;
             self.name_foreign_access().await?;
         }
         if let Some(kept) = &mut settled.kept

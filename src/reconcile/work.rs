@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Reconciler;
 use super::case::{Case, Looks};
+use super::sight::Sight;
 use super::steps::{Before, Errand};
 use super::tenant::{Known, Tenant};
 use super::trouble::{PAUSE, Trouble};
@@ -170,6 +171,8 @@ impl Reconciler {
             return Ok(Some(known));
         }
         match self.refresh_names(tenant).await {
+            // Whoever leaves is put nowhere.
+            Ok(None) if leaves(loaded)? => Ok(Some(known)),
             Ok(known) => Ok(known),
             Err(super::Error::Store(error)) => Err(error),
             Err(super::Error::Scim(error)) => Err(store::Error::Corrupt(error.detail)),
@@ -220,13 +223,21 @@ impl Reconciler {
             link: loaded.link.clone(),
             seen: Observed::default(),
             looks: Looks::default(),
+            sight: Sight::default(),
             fresh: round.fresh,
             before: Before::default(),
             unmet: Vec::new(),
             notes: Vec::new(),
             calls: self.calls_for(tenant, job, lane),
         };
-        let looked = case.recover(&loaded.unfinished).await?;
+        let looked = match case.recover(&loaded.unfinished).await {
+            // What was left open says nothing against taking access away.
+            Err(trouble) if case.link.agent.is_some() || case.link.admin.is_some() => {
+                case.sight.put_aside(trouble)?;
+                true
+            }
+            looked => looked?,
+        };
         let digests = digest::of(&desired, &case.link, &tenant.policy);
         let first = taken.first().is_some_and(|it| it.kind == Kind::Create);
         if !first {
@@ -333,6 +344,14 @@ fn switched_on(before: &Resource, suspended: bool, taken: &[&Revision]) -> Resul
         was = is;
     }
     Ok(false)
+}
+
+/// Whether the last write takes the person's access away.
+fn leaves(loaded: &Loaded) -> Result<bool, store::Error> {
+    let last = loaded.waiting.last();
+    let deleted = loaded.person.deleted.is_some() || last.is_some_and(|it| it.kind == Kind::Delete);
+    let body = last.map_or(&loaded.person.body, |it| &it.body);
+    Ok(deleted || !person::is_active(&parse(body)?))
 }
 
 /// What was wished before a write, of a person whose body was `base`, for the fingerprints that come of it.

@@ -43,6 +43,7 @@ mod hostile;
 mod http;
 mod import;
 mod leavers;
+mod leniency;
 mod life;
 mod lists;
 mod mapped;

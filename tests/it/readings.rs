@@ -19,23 +19,20 @@ fn replace(path: &str, value: impl Into<Value>) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rename_is_answered_by_what_ringcx_has_made_of_it() {
-    for (reading, status, user_name, login) in [
-        ("allow", 200, "new@example.com", "new@example.com"),
-        // The identity provider has its name, and is shown with what the person logs in.
-        ("ignore", 200, "new@example.com", "old@example.com"),
-        // A refusal that names the login name counts as one of it (A37).
-        ("reject400", 409, "old@example.com", "old@example.com"),
-    ] {
+    // The identity provider has its name, and is shown with what the person logs in.
+    for (reading, login) in
+        [("allow", "new@example.com"), ("ignore", "old@example.com"), ("reject400", "old@example.com")]
+    {
         let bridge = start(vec![("username_update", reading)], json!({"rename_policy": "follow"})).await;
         let (id, agent) = bridge.create(json!({"userName": "old@example.com"})).await;
         let url = format!("/Users/{id}");
         let answer = bridge.send("PATCH", &url, Some(&replace("userName", "new@example.com"))).await;
-        assert_eq!(answer.status, status, "{reading}: {}", answer.text);
+        assert_eq!(answer.status, 200, "{reading}: {}", answer.text);
         assert_eq!(bridge.ringcx.agent(agent).unwrap()["username"], login, "{reading}");
         let shown = bridge.send("GET", &url, None).await.body;
         assert_eq!(
             (&shown["userName"], &shown[RINGCX]["ringcxUsername"]),
-            (&json!(user_name), &json!(login)),
+            (&json!("new@example.com"), &json!(login)),
             "{reading}"
         );
         let puts = bridge.ringcx.count("updateAgent");

@@ -133,8 +133,8 @@ knobs! {
     group_delete: "on", "off", "on", ["on", "off"];
     /// Whether two groups may have one name.
     group_name_unique: "yes", "yes", "no", ["yes", "no"];
-    /// How an administrator's object shows roles.
-    roles_shape: "strings", "strings", "objects", ["objects", "strings"];
+    /// How an administrator's object shows roles, if it does.
+    roles_shape: "strings", "strings", "objects", ["objects", "strings", "absent"];
     /// How the list of roles shows them.
     getroles_shape: "strings", "objects", "strings", ["objects", "strings"];
     /// What a PUT of an administrator without roles does.

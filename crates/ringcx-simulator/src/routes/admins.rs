@@ -46,7 +46,11 @@ fn shape(roles: &[String], objects: bool) -> Value {
 /// An administrator as a GET shows it.
 pub(super) fn shown(world: &World, admin: &Map<String, Value>) -> Value {
     let mut shown = admin.clone();
-    shown.insert("roles".to_owned(), shape(&roles_of(admin), world.knobs.roles_shape == "objects"));
+    if world.knobs.roles_shape == "absent" {
+        shown.remove("roles");
+    } else {
+        shown.insert("roles".to_owned(), shape(&roles_of(admin), world.knobs.roles_shape == "objects"));
+    }
     shown.insert("children".to_owned(), json!([]));
     let name = |field: &str| admin.get(field).and_then(Value::as_str).unwrap_or_default();
     shown.insert("fullName".to_owned(), json!(format!("{} {}", name("firstName"), name("lastName"))));
