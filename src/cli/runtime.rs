@@ -242,7 +242,9 @@ fn tenant(id: &TenantId, settings: &TenantConfig, transport: Arc<Transport>) -> 
         if settings.ringcentral.is_some() { ExtensionSource::Platform } else { ExtensionSource::Ringcx };
     let extensions = settings.ringcx.extension_source.unwrap_or(usual);
     let account = settings.ringcx.account_id.clone();
-    let ringcx = RingCx::new(transport, &account, extensions).with_pages(settings.ringcx.list_page_size);
+    let ringcx = RingCx::new(transport, &account, extensions)
+        .with_pages(settings.ringcx.list_page_size)
+        .showing_within(settings.ringcx.visibility_delay.as_duration());
     Tenant::new(
         id.clone(),
         rules,

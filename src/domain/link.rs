@@ -36,6 +36,12 @@ pub struct Link {
     /// The login name that the client wants for the agent and that RingCX does not give it.
     #[serde(default)]
     pub refused_login: Option<String>,
+    /// Since when RingCX has not shown the agent; nothing while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_missing: Option<Timestamp>,
+    /// The same for the administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_missing: Option<Timestamp>,
 }
 
 /// How somebody was switched off.

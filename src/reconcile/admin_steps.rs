@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::case::{Case, Entry, Look};
-use super::trouble::{Doing, Trouble};
+use super::trouble::{Class, Doing, Trouble};
 use crate::domain::link::{AdminLink, about_to_set};
 use crate::domain::plan::{NewAdmin, ObservedAdmin};
 use crate::store::inventory;
@@ -31,7 +31,13 @@ impl Case<'_> {
             sso: policy.admin_sso,
         };
         let made = self.calls.create_admin(body, &onboarding).await;
-        let (entry, made) = self.made(Doing::Changing, entry, made, "the administrator").await?;
+        let taken =
+            made.as_ref().is_err_and(|error| matches!(Class::of(error), Class::NameTaken | Class::Conflict));
+        let made = self.made(Doing::Changing, entry, made, "the administrator").await;
+        if taken {
+            self.taken_by_an_earlier_try("createAdmin").await?;
+        }
+        let (entry, made) = made?;
         let made = match made {
             Some(admin) if admin.id().is_some() => admin,
             // The interface description allows 201 without a body: the name finds it.
@@ -162,10 +168,13 @@ impl Case<'_> {
         let heir = self.tenant.policy.admin_reassign_user_id.map(UserId).filter(|heir| *heir != id);
         self.hand_over(id, heir).await?;
         let entry = self.begin("deleteAdmin", &json!({"userId": id})).await?;
-        let answer = match self.calls.delete_admin(id, heir).await {
-            Err(upstream::Error::NotFound) => Ok(()),
-            other => other,
-        };
+        let answer = self.calls.delete_admin(id, heir).await;
+        if answer == Err(upstream::Error::NotFound) {
+            self.close(entry, "refused").await?;
+            return Err(Trouble::Lost(format!(
+                "RingCX does not show administrator {id}; it is looked for again."
+            )));
+        }
         self.end_as(Doing::Removing, entry, answer, "the deletion of the administrator").await?;
         match self.calls.admin(id).await {
             Err(upstream::Error::NotFound) => {

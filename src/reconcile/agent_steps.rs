@@ -62,10 +62,9 @@ impl Case<'_> {
         if nowhere && self.group_is_gone(new.group).await? {
             return Err(Trouble::Lost(format!("Agent group {} is not in RingCX any more.", new.group)));
         }
-        if taken && self.agent_of_an_earlier_try().await? {
-            return Err(Trouble::Lost(
-                "RingCX shows the agent of an earlier try; it is compared.".to_owned(),
-            ));
+        if taken {
+            self.taken_by_an_earlier_try("createAgent").await?;
+            self.taken_by_a_stranger(&new.login).await?;
         }
         let made = if taken { self.name_the_holder(made, &new.login).await? } else { made };
         let (entry, made) = made.map_err(about_extension)?;
@@ -258,10 +257,12 @@ impl Case<'_> {
     pub(super) async fn delete_agent(&mut self, id: AgentId) -> Result<(), Trouble> {
         let Some(seen) = self.seen.agent.clone() else { return Ok(()) };
         let entry = self.begin("deleteAgent", &json!({"agentId": id})).await?;
-        let answer = match self.calls.delete_agent(seen.group, id).await {
-            Err(upstream::Error::NotFound) => Ok(()),
-            other => other,
-        };
+        let answer = self.calls.delete_agent(seen.group, id).await;
+        if answer == Err(upstream::Error::NotFound) {
+            // Just seen, and now said not to be there: whether it is gone says the next look.
+            self.close(entry, "refused").await?;
+            return Err(Trouble::Lost(format!("RingCX does not show agent {id}; it is looked for again.")));
+        }
         self.end_as(Doing::Removing, entry, answer, "the deletion of the agent").await?;
         match self.calls.agent(seen.group, id).await {
             Err(upstream::Error::NotFound) => {
@@ -364,9 +365,15 @@ impl Case<'_> {
 
     /// The agent in the group to which it was moved; RingCX may show its own changes late.
     async fn moved_agent(&self, id: AgentId, target: AgentGroupId) -> Result<Option<Agent>, Trouble> {
-        for look in 0..=LOOKS {
+        let mut pause = LATE;
+        let until = tokio::time::Instant::now() + self.tenant.ringcx.visibility_delay();
+        for look in 0.. {
+            if look > LOOKS && tokio::time::Instant::now() > until {
+                break;
+            }
             if look > 0 {
-                tokio::time::sleep(LATE).await;
+                tokio::time::sleep(pause).await;
+                pause = if look < LOOKS { pause } else { pause * 2 };
             }
             match self.calls.agent(target, id).await {
                 Ok(agent) if agent.group_id().is_none_or(|group| group == target) => return Ok(Some(agent)),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::listing::Listed;
 use super::tenant::Known;
 use super::work::{Loaded, parse, wish};
-use super::{ContactError, Error, Reconciler, Tenant, digest};
+use super::{ContactError, Error, Reconciler, Tenant, digest, found_again};
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{Actor, PersonId, TenantId};
@@ -147,6 +147,7 @@ impl Reconciler {
         let noticed: Vec<audit::Record> = noticed.collect();
         self.store
             .write(move |tx| {
+                found_again::look_in_inventory(tx, &of)?;
                 for ((id, adopt, lane), noticed) in ids.iter().zip(&noticed) {
                     let Some(mut link) = links::get(tx, &of, id)? else { continue };
                     if let (Some(group), Some(agent)) = (adopt, &mut link.agent) {

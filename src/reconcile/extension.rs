@@ -203,11 +203,28 @@ impl Case<'_> {
                  whether they belong together, or change the link in RingCX."
             ))));
         };
-        let group = AgentGroupId(group);
-        let linked = json!({"linked": {"agentId": agent}, "rcUserId": extension});
+        self.tie(item, AgentGroupId(group), Some(extension)).await?;
+        Ok(Trouble::Lost(format!("RingCX agent {agent} has this person's extension and is taken over.")))
+    }
+
+    /// Takes over an active agent that was found by its login name; what is answered has the work look at it before it goes on.
+    pub(super) async fn take_over(&mut self, item: &inventory::Item) -> Result<Trouble, Trouble> {
+        let group = AgentGroupId(item.group.unwrap_or_default());
+        self.tie(item, group, item.rc_user_id.map(RcUserId)).await?;
+        Ok(Trouble::Lost(format!("RingCX agent {} has this person's login name and is taken over.", item.id)))
+    }
+
+    /// Ties the person to an agent that RingCX has.
+    async fn tie(
+        &mut self,
+        item: &inventory::Item,
+        group: AgentGroupId,
+        extension: Option<RcUserId>,
+    ) -> Result<(), Trouble> {
+        let linked = json!({"linked": {"agentId": item.id}, "rcUserId": extension});
         self.note_decision("link", &linked).await?;
         self.link.agent = Some(AgentLink {
-            id: AgentGroupAgent { agent: AgentId(agent), group },
+            id: AgentGroupAgent { agent: AgentId(item.id), group },
             username: item.name.clone(),
             ours: false,
             home: Some(group),
@@ -215,12 +232,11 @@ impl Case<'_> {
             owned: std::collections::BTreeSet::new(),
             former: std::collections::BTreeMap::new(),
             wrote_external_id: false,
-            rc_user_id: Some(extension),
+            rc_user_id: extension,
             unseen: true,
             found: Found::default(),
         });
-        self.save_link().await?;
-        Ok(Trouble::Lost(format!("RingCX agent {agent} has this person's extension and is taken over.")))
+        self.save_link().await
     }
 
     /// Refuses an extension that another agent has: one agent per extension and sub-account.

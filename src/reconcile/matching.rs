@@ -139,11 +139,22 @@ pub(super) fn of_login(tx: &mut Tx<'_>, tenant: &Tenant, user_name: &str) -> Res
     let (id, account) = (&tenant.id, &tenant.account_id);
     let login = person::login_name(&tenant.policy.username_template, user_name, account);
     let mut named = inventory::by_name(tx, id, Kind::Agent, &fold(user_name))?;
-    if fold(&login) != fold(user_name) {
-        named.extend(inventory::by_name(tx, id, Kind::Agent, &fold(&login))?);
-    }
-    let rewritten = inventory::by_name_between(tx, id, Kind::Agent, &rewritten_range(&login, account))?;
-    named.extend(rewritten.into_iter().filter(|it| is_rewritten_login(&login, &it.name, account)));
+    named.extend(of_login_name(tx, id, account, &login)?);
+    named.sort_by_key(|item| item.id);
+    named.dedup_by_key(|item| item.id);
+    Ok(named)
+}
+
+/// The agents whose login name is this one, or what RingCX makes of it.
+pub(super) fn of_login_name(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    account: &str,
+    login: &str,
+) -> Result<Vec<Item>, store::Error> {
+    let mut named = inventory::by_name(tx, tenant, Kind::Agent, &fold(login))?;
+    let rewritten = inventory::by_name_between(tx, tenant, Kind::Agent, &rewritten_range(login, account))?;
+    named.extend(rewritten.into_iter().filter(|it| is_rewritten_login(login, &it.name, account)));
     named.sort_by_key(|item| item.id);
     named.dedup_by_key(|item| item.id);
     Ok(named)
@@ -275,7 +286,12 @@ fn adopt_admin(
     Ok(Some(AdminLink { unproven: true, ..AdminLink::new(UserId(item.id), item.name) }))
 }
 
-fn unlinked(tx: &mut Tx<'_>, tenant: &TenantId, items: Vec<Item>) -> Result<Vec<Item>, Error> {
+/// Those that are nobody's yet.
+pub(super) fn unlinked(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    items: Vec<Item>,
+) -> Result<Vec<Item>, store::Error> {
     let mut free = Vec::new();
     for item in items {
         let free_here = links::by_agent(tx, tenant, item.id)?.is_none();
@@ -293,7 +309,8 @@ fn rewritten_range(login: &str, account_id: &str) -> (String, String) {
     (format!("{local}+{account_id}_"), format!("{local}+{account_id}`"))
 }
 
-fn ids(items: &[Item]) -> String {
+/// Their ids, in one line.
+pub(super) fn ids(items: &[Item]) -> String {
     items.iter().map(|item| item.id.to_string()).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,5 +1,7 @@
 //! After a lost answer: look whether the call was carried out before anything is tried again.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::case::{Case, Entry};
@@ -13,6 +15,9 @@ use crate::domain::{fold, grant, person};
 use crate::store::{inventory, journal};
 use crate::upstream;
 use crate::upstream::model::{Agent, AgentGroupId, RcUserId};
+
+/// How long after a create without an answer its login name is taken to be in use because of it.
+const STUBBORN: Duration = Duration::from_mins(2);
 
 impl Case<'_> {
     /// Closes what earlier work left open; true when there was something, so that RingCX must be looked at afresh.
@@ -44,6 +49,12 @@ impl Case<'_> {
                 }
                 _ => Some(true),
             };
+            if found == Some(false) && self.may_show_late(entry) {
+                return Err(Trouble::Lost(
+                    "RingCX has not answered a create and does not show what it may have made; it is looked for again."
+                        .to_owned(),
+                ));
+            }
             if let Some(found) = found {
                 self.close(Entry::left(entry), if found { "looked_up" } else { "not_applied" }).await?;
             }
@@ -51,21 +62,41 @@ impl Case<'_> {
         Ok(!open.is_empty())
     }
 
+    /// Whether what a create has made may not show yet.
+    fn may_show_late(&self, entry: &journal::Entry) -> bool {
+        entry.started + self.tenant.ringcx.visibility_delay() > self.clock.now()
+    }
+
     /// RingCX says that the login name is taken: whether by an earlier create of this very person, which it made or showed only
     /// after it had been looked up.
-    pub(super) async fn agent_of_an_earlier_try(&mut self) -> Result<bool, Trouble> {
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`] where it is, also while RingCX does not show it yet: the name is then looked for again and never refused.
+    pub(super) async fn taken_by_an_earlier_try(&mut self, operation: &'static str) -> Result<(), Trouble> {
         let (tenant, person) = (self.tenant.id.clone(), self.person.clone());
-        let tries = self
-            .store
-            .read(move |tx| journal::looked_up_in_vain(tx, &tenant, &person, "createAgent"))
-            .await?;
+        let tries =
+            self.store.read(move |tx| journal::looked_up_in_vain(tx, &tenant, &person, operation)).await?;
         for row in tries {
             let intent: Value = serde_json::from_str(&row.intent).unwrap_or(Value::Null);
-            if self.recover_agent(&intent, &row).await?.is_none() {
-                return Ok(true);
+            let found = if operation == "createAgent" {
+                self.recover_agent(&intent, &row).await?
+            } else {
+                self.recover_admin(&intent, &row).await?
+            };
+            if found.is_none() {
+                return Err(Trouble::Lost(
+                    "RingCX shows the account of an earlier try; it is compared.".to_owned(),
+                ));
+            }
+            if row.started + STUBBORN > self.clock.now() {
+                return Err(Trouble::Lost(
+                    "RingCX has the login name, as it seems by an earlier try that it did not answer, and does not show the account \
+                     yet; it is looked for again."
+                        .to_owned(),
+                ));
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// RingCX answers a create in this agent group that there is nothing: whether a fresh list lacks the group too. Then it is

@@ -13,7 +13,7 @@ use super::drift::{compare, compare_admin, compare_names, list_admins, unsettled
 use super::group_work::mend_ties;
 use super::rounds::{ROUND_AT, contact};
 use super::tenant::Known;
-use super::{ContactError, Drift, Finding, Reconciler, Tenant};
+use super::{ContactError, Drift, Finding, Reconciler, Tenant, found_again};
 use crate::domain::PersonId;
 use crate::domain::policy::LinkExtension;
 use crate::store::{self, facts, inventory, links};
@@ -117,6 +117,10 @@ impl Reconciler {
 
     async fn round_of_admins(&self, tenant: &Arc<Tenant>, calls: &Calls) -> Result<(), ContactError> {
         let admins = list_admins(tenant, calls).await?;
+        let (of, now) = (tenant.id.clone(), self.clock.now());
+        let items =
+            admins.values().filter_map(|admin| inventory::Item::admin(admin, now)).collect::<Vec<_>>();
+        self.store.write(move |tx| found_again::look(tx, &of, &items)).await?;
         let mut found = Vec::new();
         for id in admins.keys().map(|id| id.0) {
             let of = tenant.id.clone();
@@ -157,6 +161,8 @@ impl Reconciler {
             place.next = Next::Groups(Some(id));
             self.keep_place(tenant, place).await?;
         }
+        let of = tenant.id.clone();
+        self.store.write(move |tx| found_again::look_in_inventory(tx, &of)).await?;
         Ok(self.end_listing(tenant, &listing).await?)
     }
 

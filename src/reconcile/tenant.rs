@@ -38,6 +38,8 @@ pub struct Tenant {
     extensions: Mutex<Option<(Instant, Arc<Extensions>)>>,
     /// Held by the first move, which finds out how RingCX moves agents.
     pub(super) learning_move: Mutex<()>,
+    /// When the lists of agents were last read because a login name was taken.
+    pub(super) listed: Mutex<Option<Instant>>,
     /// Rights documents on their way.
     pub(super) doc_batches: DocBatches,
     /// Held while the account is read as a whole.
@@ -83,6 +85,7 @@ impl Tenant {
             known: RwLock::new(None),
             extensions: Mutex::new(None),
             learning_move: Mutex::new(()),
+            listed: Mutex::new(None),
             doc_batches: DocBatches::default(),
             reading: Mutex::new(()),
         }

@@ -3,7 +3,7 @@
 use super::{Error, Store, Tx};
 
 /// Every migration, oldest first. A file that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (1, "0001_init", include_str!("../../migrations/0001_init.sql")),
     (2, "0002_tokens", include_str!("../../migrations/0002_tokens.sql")),
     (3, "0003_parked", include_str!("../../migrations/0003_parked.sql")),
@@ -18,6 +18,7 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
     (12, "0012_owners", include_str!("../../migrations/0012_owners.sql")),
     (13, "0013_unlinked", include_str!("../../migrations/0013_unlinked.sql")),
     (14, "0014_audit_reading", include_str!("../../migrations/0014_audit_reading.sql")),
+    (15, "0015_lost", include_str!("../../migrations/0015_lost.sql")),
 ];
 
 /// A number of ours for PostgreSQL's advisory lock, so that replicas that start together migrate one after another.

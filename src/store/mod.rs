@@ -17,6 +17,7 @@ pub mod journal;
 pub mod leases;
 pub mod links;
 pub mod losses;
+pub mod lost;
 pub mod members;
 mod migrate;
 pub mod names;

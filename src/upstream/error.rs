@@ -201,8 +201,8 @@ fn success(raw: &Raw<'_>, text: &str, changes: bool) -> Result<Value, Error> {
     }
     let html = raw.content_type.contains("html") || trimmed.starts_with("<!") || trimmed.starts_with("<html");
     if html {
-        // A path outside the API serves the web application's shell with 200.
-        return Err(Error::Garbled { maybe_applied: false, message: "HTML with status 200".to_owned() });
+        // A path outside the API serves the web application's shell with 200, and a gateway its own page after the work is done.
+        return Err(Error::Garbled { maybe_applied: changes, message: "HTML with status 200".to_owned() });
     }
     match serde_json::from_str(trimmed) {
         Ok(Value::Bool(false)) if changes => Err(Error::Rejected {
@@ -281,7 +281,7 @@ mod tests {
         assert!(matches!(of(200, json, "false"), Err(Error::Rejected { .. })));
         assert!(matches!(
             of(200, "text/html", "<html></html>"),
-            Err(Error::Garbled { maybe_applied: false, .. })
+            Err(Error::Garbled { maybe_applied: true, .. })
         ));
         assert!(matches!(of(200, "text/plain", "done"), Err(Error::Garbled { maybe_applied: true, .. })));
         assert_eq!(

@@ -32,6 +32,10 @@ pub struct RingCxSettings {
     /// How long one call may take. Default 15 s.
     #[serde(default = "RingCxSettings::default_timeout")]
     pub request_timeout: Span,
+    /// How late RingCX may show what it has taken, 0 s to 60 s, default 5 s: an account that it does not show counts as gone, and a
+    /// create without an answer as not carried out, only when it has not been shown for so long.
+    #[serde(default = "RingCxSettings::default_visibility_delay")]
+    pub visibility_delay: Span,
     /// Token exchanges a minute: RingCX allows 5.
     #[serde(default = "RingCxSettings::default_auth_rate")]
     pub auth_per_minute: u32,
@@ -94,6 +98,10 @@ impl RingCxSettings {
         Span::secs(15)
     }
 
+    const fn default_visibility_delay() -> Span {
+        Span::secs(5)
+    }
+
     const fn default_auth_rate() -> u32 {
         5
     }
@@ -112,6 +120,9 @@ impl RingCxSettings {
         }
         if self.request_timeout == Span::secs(0) {
             found.push(("request_timeout", "must be more than 0s".to_owned()));
+        }
+        if self.visibility_delay > Span::secs(60) {
+            found.push(("visibility_delay", "must be at most 60s".to_owned()));
         }
         if self.auth_per_minute == 0 {
             found.push(("auth_per_minute", "must be at least 1".to_owned()));

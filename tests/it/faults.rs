@@ -259,7 +259,8 @@ async fn of_waiting_changes_only_the_culprit_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_shows_only_after_it_was_looked_up_is_found_when_its_name_is_taken() {
     for profile in [Profile::Friendly, Profile::Hostile, Profile::Spec] {
-        let bridge = TestBridge::start(Setup { profile, ..Setup::default() }).await;
+        let setup = Setup { profile, visibility_delay: Duration::ZERO, ..Setup::default() };
+        let bridge = TestBridge::start(setup).await;
         bridge.ringcx.fault(Fault::once("createAgent", FaultKind::DropAfter));
         bridge.ringcx.fault(Fault::once("listAgents", FaultKind::Status(200, "[]".to_owned())));
         let body = json!({

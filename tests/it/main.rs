@@ -42,6 +42,7 @@ mod holders;
 mod hostile;
 mod http;
 mod import;
+mod late;
 mod leavers;
 mod leniency;
 mod life;

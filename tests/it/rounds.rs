@@ -41,7 +41,7 @@ async fn switch_off(bridge: &TestBridge, id: &str) {
 }
 
 /// The last round was long ago.
-async fn make_due(bridge: &TestBridge) {
+pub(crate) async fn make_due(bridge: &TestBridge) {
     let long_ago = Clock::system().now() - Duration::from_hours(24);
     let text = long_ago.as_millisecond().to_string();
     bridge.store.write(move |tx| facts::set(tx, &tenant(), "drift_round_at", &text, long_ago)).await.unwrap();

@@ -118,6 +118,27 @@ impl Control {
         }
     }
 
+    /// Hides agents and administrators for so long from now on, as if they were not there.
+    pub fn hide(&self, ids: &[i64], length: Duration) {
+        let mut world = self.world();
+        let until = world.now() + i64::try_from(length.as_millis()).unwrap_or_default();
+        world.newborn.extend(ids.iter().map(|id| (*id, until)));
+    }
+
+    /// Makes an agent by hand; its id.
+    pub fn add_agent(&self, group: i64, fields: Value) -> i64 {
+        let mut world = self.world();
+        let id = world.fresh_id();
+        let associations = world.usual_associations();
+        let mut made = crate::world::World::usual_agent(id);
+        made.extend(crate::seed::object(fields));
+        world.agents.insert(
+            id,
+            crate::world::Agent { group, fields: made, associations, password: None, deleted: false },
+        );
+        id
+    }
+
     /// Writes into the audit log that an administrator has changed an agent.
     pub fn audit(&self, user: i64, agent: i64) {
         self.world().record_by(user, "UPDATE", "Agent", agent);

@@ -19,6 +19,8 @@ pub enum FaultKind {
     DropBefore,
     /// Everything is done, then the connection breaks.
     DropAfter,
+    /// Everything is done, and a page in HTML answered with 200, as by a gateway in between.
+    HtmlAfter,
     /// The web application's page with status 200.
     Html200,
     /// `false` with status 200; nothing is done.

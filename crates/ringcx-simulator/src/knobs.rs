@@ -149,6 +149,8 @@ knobs! {
     page_base: "0", "0", "1", ["0", "1"];
     /// Milliseconds until a GET shows what was changed.
     visibility_delay_ms: "0", "0", "0", [];
+    /// Milliseconds until a new agent or administrator shows in a GET or a list.
+    creation_delay_ms: "0", "0", "0", [];
     /// What a call during a penalty does: it begins it again, or nothing.
     penalty_resets: "no", "no", "yes", ["yes", "no"];
     /// What the creation of an administrator answers.

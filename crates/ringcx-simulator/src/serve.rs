@@ -166,7 +166,10 @@ fn serve_call(
         Some(FaultKind::Html200) => return (Answer::html(), false),
         Some(FaultKind::False200) => return (Answer { applied: false, ..Answer::ok(&json!(false)) }, false),
         Some(FaultKind::Unauthorized) => return (unauthorized(&world.knobs), false),
-        Some(FaultKind::DropAfter | FaultKind::Delay(_) | FaultKind::DelayAfter(_)) | None => {}
+        Some(
+            FaultKind::DropAfter | FaultKind::HtmlAfter | FaultKind::Delay(_) | FaultKind::DelayAfter(_),
+        )
+        | None => {}
     }
     if route.family == Family::Admin && !routes::auth::is_signed_in(world, req) {
         return (unauthorized(&world.knobs), false);
@@ -186,6 +189,7 @@ fn serve_call(
         return (Answer::forbidden(), false);
     }
     let answer = (route.run)(world, req);
+    let answer = if fault == Some(&FaultKind::HtmlAfter) { Answer::html() } else { answer };
     (answer, matches!(fault, Some(FaultKind::DropAfter)))
 }
 

@@ -191,6 +191,8 @@ pub(crate) struct World {
     pub(crate) docs: BTreeMap<i64, Doc>,
     /// What a GET still shows of an agent, and until when.
     pub(crate) stale: BTreeMap<i64, (i64, Agent)>,
+    /// From when on a new agent or administrator shows.
+    pub(crate) newborn: BTreeMap<i64, i64>,
     pub(crate) penalty_until: i64,
     pub(crate) audit: Vec<(i64, Value)>,
     pub(crate) next_id: i64,
@@ -237,6 +239,7 @@ impl World {
             admins: BTreeMap::new(),
             docs: BTreeMap::new(),
             stale: BTreeMap::new(),
+            newborn: BTreeMap::new(),
             penalty_until: 0,
             audit: Vec::new(),
             next_id: 20_000,
@@ -267,6 +270,17 @@ impl World {
             None => world.sow(),
         }
         Ok(world)
+    }
+
+    /// Notes that an agent or administrator was made now.
+    pub(crate) fn born(&mut self, id: i64) {
+        let delay = i64::try_from(Knobs::number(&self.knobs.creation_delay_ms)).unwrap_or_default();
+        self.newborn.insert(id, self.now() + delay);
+    }
+
+    /// Whether an agent or administrator shows yet.
+    pub(crate) fn shows(&self, id: i64) -> bool {
+        self.newborn.get(&id).is_none_or(|from| self.now() >= *from)
     }
 
     fn sow(&mut self) {

@@ -33,6 +33,7 @@ pub struct RingCx {
     account_id: Arc<str>,
     extension_source: ExtensionSource,
     list_page_size: Option<u32>,
+    visibility_delay: Duration,
     gate: Option<Arc<dyn Gate>>,
 }
 
@@ -42,7 +43,14 @@ const SEARCHES: [&str; 1] = ["searchAuditLogs"];
 impl RingCx {
     /// The sub-account `account_id` behind `transport`.
     pub fn new(transport: Arc<Transport>, account_id: &str, extension_source: ExtensionSource) -> Self {
-        Self { transport, account_id: account_id.into(), extension_source, list_page_size: None, gate: None }
+        Self {
+            transport,
+            account_id: account_id.into(),
+            extension_source,
+            list_page_size: None,
+            visibility_delay: Duration::ZERO,
+            gate: None,
+        }
     }
 
     /// Reads lists of agents in pages of this size, for accounts whose lists are cut off.
@@ -54,6 +62,17 @@ impl RingCx {
     /// The name of the configured credential, another one after a rotation; it says nothing about what it is.
     pub fn credential(&self) -> &str {
         &self.transport.credential
+    }
+
+    /// For an installation that shows so late what it has taken.
+    #[must_use]
+    pub fn showing_within(self, visibility_delay: Duration) -> Self {
+        Self { visibility_delay, ..self }
+    }
+
+    /// How late RingCX may show what it has taken.
+    pub fn visibility_delay(&self) -> Duration {
+        self.visibility_delay
     }
 
     /// The URL of RingCX.

@@ -146,6 +146,7 @@ url = "{url}"
 base_url = "{upstream}"
 account_id = "15300002"
 request_timeout = "{timeout}"
+visibility_delay = "100ms"
 rate_per_minute = 60000
 auth_per_minute = 60000
 

@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) rate: u32,
     /// How old may be what a change rests on.
     pub(crate) fresh: Duration,
+    /// How late RingCX is taken to show what it has taken.
+    pub(crate) visibility_delay: Duration,
     pub(crate) cursor_timeout: Duration,
     pub(crate) store_url: String,
     /// Whether the bridge has read RingCX before the test begins.
@@ -68,6 +70,7 @@ impl Default for Setup {
             settle: Duration::from_secs(5),
             rate: 100_000,
             fresh: Times::default().fresh,
+            visibility_delay: Duration::from_millis(100),
             max_writes: server::Settings::default().max_writes,
             cursor_timeout: Duration::from_hours(1),
             store_url: "sqlite::memory:".to_owned(),
@@ -380,7 +383,8 @@ fn tenant(setup: &Setup, seed: &Seed, url: &str, clock: &Clock, store: &Store) -
     let mut rules = Rules::of(setup.compatibility).counted();
     rules.strict_paths |= policy.strict_paths;
     let extensions = platform.map_or(ExtensionSource::Ringcx, |_| ExtensionSource::Platform);
-    let ringcx = RingCx::new(Arc::new(transport), &seed.account_id, extensions);
+    let ringcx =
+        RingCx::new(Arc::new(transport), &seed.account_id, extensions).showing_within(setup.visibility_delay);
     let defaults: AgentDefaults = serde_json::from_value(setup.agent_defaults.clone()).unwrap();
     let id = "default".parse().unwrap();
     Tenant::new(id, rules, policy, mappings, defaults, seed.account_id.clone(), ringcx)

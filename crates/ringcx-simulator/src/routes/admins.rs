@@ -73,7 +73,7 @@ fn parent_of(admin: &Map<String, Value>) -> Option<i64> {
 pub(crate) fn list(world: &mut World, req: &Req) -> Answer {
     let active_only = req.query("activeOnly") == Some("true");
     let flat = req.query("flatten") == Some("true");
-    let shows = |admin: &&Map<String, Value>| !active_only || enabled(admin);
+    let shows = |admin: &&Map<String, Value>| (!active_only || enabled(admin)) && is_shown(world, admin);
     if flat && world.knobs.flatten == "flat" {
         return Answer::ok(&world.admins.values().filter(shows).map(|admin| shown(world, admin)).collect());
     }
@@ -81,10 +81,16 @@ pub(crate) fn list(world: &mut World, req: &Req) -> Answer {
     Answer::ok(&roots.map(|admin| tree(world, admin, active_only)).collect())
 }
 
+/// Whether an administrator shows yet.
+fn is_shown(world: &World, admin: &Map<String, Value>) -> bool {
+    admin.get("userId").and_then(Value::as_i64).is_none_or(|id| world.shows(id))
+}
+
 fn tree(world: &World, admin: &Map<String, Value>, active_only: bool) -> Value {
     let mut node = shown(world, admin);
     let own = admin.get("userId").and_then(Value::as_i64);
-    let children = world.admins.values().filter(|it| parent_of(it) == own && (!active_only || enabled(it)));
+    let shows = |it: &&Map<String, Value>| (!active_only || enabled(it)) && is_shown(world, it);
+    let children = world.admins.values().filter(|it| parent_of(it) == own).filter(shows);
     let children: Value = children.map(|child| tree(world, child, active_only)).collect();
     if let Some(node) = node.as_object_mut() {
         node.insert("children".to_owned(), children);
@@ -122,6 +128,7 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
     admin.entry("enabled").or_insert(json!(true));
     admin.insert("isSSO".to_owned(), json!(req.query("isSSO") == Some("true")));
     world.admins.insert(id, admin.clone());
+    world.born(id);
     world.record("CREATE", "User", id);
     match world.knobs.create_user_status.as_str() {
         "201_empty" => Answer::empty(201),
@@ -131,7 +138,7 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
 }
 
 pub(crate) fn get(world: &mut World, req: &Req) -> Answer {
-    match world.admins.get(&req.id("userId")) {
+    match world.admins.get(&req.id("userId")).filter(|admin| is_shown(world, admin)) {
         Some(admin) => Answer::ok(&shown(world, admin)),
         None => Answer::not_found(),
     }

@@ -72,7 +72,12 @@ fn in_group(world: &World, req: &Req) -> Vec<(i64, Agent)> {
     let group = req.id("agentGroupId");
     let all = world.knobs.list_includes_inactive == "yes";
     let shows = |agent: &&Agent| agent.group == group && !agent.deleted && (all || is_active(world, agent));
-    world.agents.iter().filter(|(_, agent)| shows(agent)).map(|(id, agent)| (*id, agent.clone())).collect()
+    world
+        .agents
+        .iter()
+        .filter(|(id, agent)| shows(agent) && world.shows(**id))
+        .map(|(id, agent)| (*id, agent.clone()))
+        .collect()
 }
 
 fn is_active(world: &World, agent: &Agent) -> bool {
@@ -120,7 +125,7 @@ pub(crate) fn get(world: &mut World, req: &Req) -> Answer {
     let now = world.now();
     let stale =
         world.stale.get(&req.id("agentId")).filter(|(until, _)| now < *until).map(|(_, old)| old.clone());
-    match (known(world, req), stale) {
+    match (known(world, req).filter(|(id, _)| world.shows(*id)), stale) {
         (Some((id, _)), Some(old)) => Answer::ok(&detail(world, id, &old)),
         (Some((id, agent)), None) => Answer::ok(&detail(world, id, &agent)),
         (None, _) => Answer::not_found(),
@@ -172,6 +177,7 @@ pub(crate) fn create(world: &mut World, req: &Req) -> Answer {
         agent.fields.insert("username".to_owned(), json!(made));
     }
     world.agents.insert(id, agent.clone());
+    world.born(id);
     world.record("CREATE", "Agent", id);
     let mut shown = detail(world, id, &agent);
     if let Some(shown) = shown.as_object_mut() {
