@@ -339,9 +339,10 @@ impl Case<'_> {
     /// Sends the whole administrator as it was seen last, with changes.
     async fn put_admin(&self, seen: &Admin, changes: &BTreeMap<String, Value>) -> Result<(), Trouble> {
         let Some(id) = seen.id() else { return Ok(()) };
-        let mut body = seen.raw().clone();
+        let before = seen.for_put();
+        let mut body = before.clone();
         body.extend(changes.clone());
-        let entry = self.begin("updateAdmin", &json!({"userId": id})).await?.changing(seen.raw(), &body);
+        let entry = self.begin("updateAdmin", &json!({"userId": id})).await?.changing(&before, &body);
         let answer = self.looks.admin.changing(&self.calls, self.fresh).put_admin(id, body).await;
         self.end(entry, answer, "the administrator").await.map(drop)
     }

@@ -5,6 +5,7 @@
 
 mod extension;
 mod lookups;
+mod put;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -182,29 +183,6 @@ pub struct Identity {
 #[derive(Clone, PartialEq)]
 pub struct Agent(Map<String, Value>);
 
-/// What a PUT leaves out: secrets that a GET may show, and collections that a GET shows as `null` although there is something
-/// in them, so that sending the `null` back would clear what a supervisor has set.
-const SECRETS: [&str; 3] = ["password", "sipPassword", "sipSafeUsername"];
-const COLLECTIONS: [&str; 17] = [
-    "gateAssignments",
-    "chatQueueAssignments",
-    "dialGroupAssignments",
-    "agentSkillProfiles",
-    "agentAccountAccess",
-    "agentGateAccess",
-    "agentGateGroupAccess",
-    "agentChatGroupAccess",
-    "agentDialGroupMembers",
-    "agentChatQueueAccesses",
-    "accountAccess",
-    "agentLoadBalance",
-    "agentLoadBalanceMembers",
-    "whereSupervisor",
-    "whereSupervisee",
-    "manualOutboundDefaultGate",
-    "phoneLoginDialGroup",
-];
-
 impl Agent {
     /// The agent of an object from RingCX.
     pub fn from_raw(raw: Map<String, Value>) -> Self {
@@ -214,20 +192,6 @@ impl Agent {
     /// The whole object.
     pub fn raw(&self) -> &Map<String, Value> {
         &self.0
-    }
-
-    /// The object for a PUT: without secrets, and without collections shown as `null`.
-    pub fn for_put(&self) -> Map<String, Value> {
-        let mut body = self.0.clone();
-        for name in SECRETS {
-            body.remove(name);
-        }
-        for name in COLLECTIONS {
-            if body.get(name).is_some_and(Value::is_null) {
-                body.remove(name);
-            }
-        }
-        body
     }
 
     /// Its id.
@@ -433,23 +397,6 @@ mod tests {
         for list in both {
             assert_eq!(roles_of(&list), BTreeSet::from([RoleType::new("USER"), RoleType::new("super_user")]));
         }
-    }
-
-    #[test]
-    fn a_put_leaves_out_secrets_and_null_collections() {
-        let seen = agent(json!({
-            "agentId": 1, "password": "p", "sipPassword": "s", "sipSafeUsername": "u",
-            "gateAssignments": null, "dialGroupAssignments": [1], "team": null, "unknown": {"kept": true},
-        }));
-        let body = Value::Object(seen.for_put());
-        assert_eq!(
-            body,
-            json!({"agentId": 1, "dialGroupAssignments": [1], "team": null, "unknown": {"kept": true}})
-        );
-        assert!(
-            !format!("{seen:?}").contains('p'.to_string().as_str())
-                || !format!("{seen:?}").contains("password")
-        );
     }
 
     #[test]

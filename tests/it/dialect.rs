@@ -231,7 +231,8 @@ async fn dates_go_back_as_they_came() {
 async fn ids_are_sent_as_numbers_and_accounts_as_texts_however_they_are_shown() {
     for ids in ["number", "string"] {
         let extra = json!({"audit_feed": true, "allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]});
-        let bridge = start(vec![("ids", ids)], extra).await;
+        let knobs = vec![("ids", ids), ("ids_in", "strict"), ("set_is_active", "self_only")];
+        let bridge = start(knobs, extra).await;
         let linked = json!({"userName": "linked@example.com", RINGCX: {"rcExtensionId": "3361292020"},
             "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}]});
         let (id, agent) = bridge.create(linked).await;
@@ -248,6 +249,25 @@ async fn ids_are_sent_as_numbers_and_accounts_as_texts_however_they_are_shown() 
         assert_eq!(bridge.ringcx.agent(agent).unwrap()["agentGroupId"], 1003, "{ids}");
         let admin = bridge.ringcx.admin_named("linked@example.com").unwrap();
         assert!(admin["roles"].to_string().contains("REPORT_ADMINISTRATIVE_USER"), "{ids}: {admin}");
+        // What goes back whole has its numbers too, beyond 53 bits as well.
+        bridge.ringcx.edit_agent(agent, |it| {
+            it.insert("rcUserId".to_owned(), json!(9_007_199_254_741_993_i64));
+            it.insert("callSign".to_owned(), json!("0042"));
+        });
+        bridge.ringcx.edit_admin(admin["userId"].as_i64().unwrap(), |it| {
+            it.insert("rcUserId".to_owned(), json!(9_007_199_254_741_993_i64));
+        });
+        let answer =
+            bridge.send("PATCH", &format!("/Users/{id}"), Some(&replace("active", &json!(false)))).await;
+        assert_eq!(answer.status, 200, "{ids}: {}", answer.text);
+        let (agent, admin) = (body("updateAgent"), body("updateUser"));
+        for id in [&agent["rcUserId"], &admin["rcUserId"]] {
+            assert_eq!(id, &json!(9_007_199_254_741_993_i64), "{ids}");
+        }
+        for id in [&agent["agentId"], &agent["groupId"], &agent["initLoginBaseStateId"], &admin["userId"]] {
+            assert!(id.is_i64(), "{ids}: {agent} {admin}");
+        }
+        assert_eq!(agent["callSign"], "0042", "{ids}: what nobody knows goes back as it came");
     }
 }
 

@@ -177,6 +177,8 @@ knobs! {
     rights_keys: "account", "opaque", "account", ["account", "opaque"];
     /// How ids look.
     ids: "number", "string", "number", ["number", "string"];
+    /// Whether a body may have texts for ids that are numbers.
+    ids_in: "lenient", "strict", "strict", ["lenient", "strict"];
     /// Whether a new agent's group must also stand in the body.
     require_body_group: "no", "yes", "no", ["no", "yes"];
     /// What RingCX's own list of extensions is.

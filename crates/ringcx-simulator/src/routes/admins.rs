@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Req;
+use super::agents::text_id;
 use crate::answer::Answer;
 use crate::seed::SERVICE;
 use crate::world::World;
@@ -57,6 +58,9 @@ pub(super) fn shown(world: &World, admin: &Map<String, Value>) -> Value {
     if world.knobs.ids == "string" {
         let id = admin.get("userId").and_then(Value::as_i64).unwrap_or_default();
         shown.insert("userId".to_owned(), json!(id.to_string()));
+        if let Some(id) = admin.get("rcUserId").and_then(Value::as_i64) {
+            shown.insert("rcUserId".to_owned(), json!(id.to_string()));
+        }
     }
     Value::Object(shown)
 }
@@ -149,6 +153,9 @@ pub(crate) fn update(world: &mut World, req: &Req) -> Answer {
     let (Some(old), Some(body)) = (world.admins.get(&id).cloned(), req.body.as_object()) else {
         return Answer::not_found();
     };
+    if let Some(refused) = text_id(world, body, &["userId", "rcUserId"]) {
+        return refused;
+    }
     let mut admin = if world.knobs.put_mode == "merge" { old.clone() } else { Map::new() };
     admin.extend(body.clone());
     for own in ["userId", "parentPath", "rootUser", "isSSO"] {

@@ -38,6 +38,11 @@ fn detail(world: &World, id: i64, agent: &Agent) -> Value {
     let name = world.groups.get(&agent.group).map(|group| group.name.clone());
     shown.insert("agentGroup".to_owned(), json!({"id": id_value(world, agent.group), "description": name}));
     shown.insert("groupId".to_owned(), id_value(world, agent.group));
+    for field in ["rcUserId", "initLoginBaseStateId", "parentAgentId"] {
+        if let Some((id, value)) = shown.get(field).and_then(number).zip(shown.get_mut(field)) {
+            *value = id_value(world, id);
+        }
+    }
     for field in ["createdOn", "lastLoginDate", "transientDeleteDate"] {
         if let Some(date) = shown.get_mut(field) {
             *date = world.date_value(date);
@@ -209,8 +214,19 @@ fn link_refused(world: &World, body: &Map<String, Value>, own: i64) -> Option<An
         .then(|| Answer::invalid("rcUserId", "the RingCentral user is not enabled"))
 }
 
+/// The ids of an agent, all of them numbers in the published schema.
+const IDS: [&str; 6] =
+    ["agentId", "rcUserId", "groupId", "agentGroupId", "initLoginBaseStateId", "parentAgentId"];
+
 /// Values that RingCX checks on create and update alike.
 fn check(world: &World, body: &Map<String, Value>) -> Option<Answer> {
+    if let Some(refused) = text_id(world, body, &IDS) {
+        return Some(refused);
+    }
+    let group = body.get("agentGroup").and_then(Value::as_object);
+    if let Some(refused) = group.and_then(|group| text_id(world, group, &["id", "agentGroupId"])) {
+        return Some(refused);
+    }
     let rank = body.get("agentRank").and_then(Value::as_i64).unwrap_or_default();
     if world.knobs.rank_check == "on" && !(0..=24).contains(&rank) {
         return Some(Answer::invalid("agentRank", "must be between 0 and 24"));
@@ -258,6 +274,12 @@ fn is_strong(password: &str, policy: &str) -> bool {
     ];
     let (length, kinds) = if policy == "strict" { (20, 4) } else { (8, 3) };
     password.len() >= length && classes.iter().filter(|it| **it).count() >= kinds
+}
+
+/// The refusal of a text where one of these ids is a number.
+pub(super) fn text_id(world: &World, body: &Map<String, Value>, ids: &[&str]) -> Option<Answer> {
+    let field = ids.iter().find(|id| body.get(**id).is_some_and(Value::is_string))?;
+    (world.knobs.ids_in == "strict").then(|| Answer::invalid(field, "is not a number"))
 }
 
 fn body_group(body: &Map<String, Value>) -> Option<i64> {
