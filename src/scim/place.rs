@@ -86,6 +86,19 @@ pub(super) fn add_distinct(list: &mut Vec<Value>, attribute: &Attribute, element
     list.len() - 1
 }
 
+/// Puts an element in the place of the primary one, whose type it keeps where it says none; gives its index.
+pub(super) fn instead_of_primary(list: &mut Vec<Value>, attribute: &Attribute, mut element: Value) -> usize {
+    let old = list.iter().position(|it| it.get("primary") == Some(&Value::Bool(true)));
+    let old = old.map(|index| list.remove(index));
+    if let Some(new) = element.as_object_mut() {
+        new.insert("primary".to_owned(), Value::Bool(true));
+        if let Some(kind) = old.as_ref().and_then(|old| old.get("type")) {
+            new.entry("type").or_insert_with(|| kind.clone());
+        }
+    }
+    add_distinct(list, attribute, element)
+}
+
 /// Whether two elements stand for the same thing.
 pub(super) fn same(attribute: &Attribute, existing: &Value, new: &Value) -> bool {
     let (Some(old), Some(new)) = (existing.as_object(), new.as_object()) else { return existing == new };

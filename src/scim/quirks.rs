@@ -160,6 +160,41 @@ pub(super) fn unpack_role(
     Ok(())
 }
 
+/// Whether an `add` of one role replaces the primary role instead of standing beside it.
+///
+/// Entra's `SingleAppRoleAssignment` changes a role by `Add roles [{"value": "{\"id\":...}"}]`, or by adding one of its own type with
+/// `primary` true; both are Entra's alone. `AppRoleAssignmentsComplex` sends the same, and is told apart by what is stored: its
+/// roles are not primary.
+///
+/// Test: `entra_single_role_added_replaces_the_primary_one`.
+pub(super) fn single_role_added(
+    rules: &Rules,
+    attribute: &Attribute,
+    stored: Option<&Value>,
+    given: &Value,
+) -> bool {
+    let given = match given {
+        Value::Array(items) if items.len() == 1 => items.first(),
+        other => Some(other),
+    };
+    let Some(given) = given.and_then(Value::as_object).filter(|_| attribute.name == "roles") else {
+        return false;
+    };
+    let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
+    let packed = text("value").trim_start().starts_with('{');
+    let primary = match given.get("primary") {
+        Some(Value::Bool(flag)) => Some(*flag),
+        Some(Value::String(text)) => read_boolean(text),
+        _ => None,
+    };
+    let of_entra = packed || (primary == Some(true) && text("type") == "WindowsAzureActiveDirectoryRole");
+    let is_primary = |role: &Value| role.get("primary") == Some(&Value::Bool(true));
+    of_entra
+        && primary != Some(false)
+        && stored.and_then(Value::as_array).is_some_and(|roles| roles.iter().any(is_primary))
+        && rules.tolerates(Quirk::SingleRoleAdded)
+}
+
 /// Whether a key of an object may be used like a path: dotted, with a value filter, or an attribute of an extension without its object.
 ///
 /// Entra's newer PATCH shape sends `name.givenName` and `urn:...:User:employeeNumber` as keys; stored as they are, the update would

@@ -7,7 +7,9 @@ use super::{Operation, PatchOp, Verb};
 use crate::scim::check::finish;
 use crate::scim::coerce::{At, MAX_ELEMENTS, Reader};
 use crate::scim::filter::Element;
-use crate::scim::place::{add_distinct, covers, merge, one_primary, put, set, with_holder};
+use crate::scim::place::{
+    add_distinct, covers, instead_of_primary, merge, one_primary, put, set, with_holder,
+};
 use crate::scim::resource::is_empty;
 use crate::scim::schema::{Attribute, Kind, Resolved, ResourceType, Schema, Storage};
 use crate::scim::{Error, Object, Resource, Rules, quirks};
@@ -257,6 +259,8 @@ impl Patcher<'_> {
             });
             return Ok(());
         }
+        let instead = verb == Verb::Add
+            && quirks::single_role_added(self.rules, attribute, at.value(&self.document), &value);
         let elements = self.reader.elements(at.into(), attribute, value)?;
         let count = self.with_list(&at, attribute, |list| {
             if verb == Verb::Replace {
@@ -264,7 +268,8 @@ impl Patcher<'_> {
             }
             let mut written = Vec::with_capacity(elements.len());
             for element in elements {
-                written.push(add_distinct(list, attribute, element));
+                let add = if instead { instead_of_primary } else { add_distinct };
+                written.push(add(list, attribute, element));
             }
             one_primary(list, &written);
             list.len()

@@ -51,6 +51,7 @@ quirks! {
     ScalarAsObject, "scalar_as_object", Tolerant, "Entra sends `manager`, and validators send members, as the bare id; templates send roles as names.";
     SubAttributeAlias, "sub_attribute_alias", Tolerant, "Entra's roles say `displayName` for `display`; OneLogin's manager is `{managerId, displayName}`.";
     RoleInText, "role_in_text", Tolerant, "Entra's role expressions put a JSON document into the text of a role's `value`.";
+    SingleRoleAdded, "single_role_added", Tolerant, "Entra's expression for a single role adds the new one and means it instead of the old one; kept, roles would pile up.";
     KeyAsPath, "key_as_path", Tolerant, "Entra's newer PATCH shape has keys such as `name.givenName` and URN keys; stored as names they would be lost.";
     UnqualifiedExtension, "unqualified_extension", Tolerant, "Entra writes `manager` without the URN of the enterprise extension.";
     LooseSchemas, "loose_schemas", Tolerant, "Validators leave `schemas` out, OneLogin lists 1.0 URNs, Entra adds its own.";

@@ -37,6 +37,38 @@ fn entra_single_role_replaces() {
 }
 
 #[test]
+fn entra_single_role_added_replaces_the_primary_one() {
+    let packed = r#"{"id":"1","value":"New","displayName":"The new one"}"#;
+    let given = json!({"roles": [
+        {"value": "Other", "primary": false}, {"value": "Old", "primary": true, "type": "WindowsAzureActiveDirectoryRole"},
+    ]});
+    let is_now = json!({"roles": [
+        {"value": "Other", "primary": false},
+        {"value": "New", "display": "The new one", "primary": true, "type": "WindowsAzureActiveDirectoryRole"},
+    ]});
+    let add = |role: Value| json!([{"op": "Add", "path": "roles", "value": [role]}]);
+    for run in [patched, entra] {
+        assert_eq!(run(given.clone(), add(json!({"value": packed}))), is_now);
+        assert_eq!(run(given.clone(), add(json!({"value": packed, "primary": "True"}))), is_now);
+        let plain = json!({"primary": true, "type": "WindowsAzureActiveDirectoryRole", "value": "New", "display": "The new one"});
+        assert_eq!(run(given.clone(), add(plain)), is_now);
+        // Once more changes nothing.
+        assert_eq!(run(is_now.clone(), add(json!({"value": packed}))), is_now);
+    }
+    // The expression for several roles stores none as primary, and adds.
+    let several = json!({"roles": [{"value": "Old", "primary": false}]});
+    let count = |value: &Value| value["roles"].as_array().unwrap().len();
+    assert_eq!(count(&entra(several, add(json!({"value": packed})))), 2);
+    // So does whoever is not Entra, and who adds two at a time.
+    assert_eq!(count(&patched(given.clone(), add(json!({"value": "New", "primary": true})))), 3);
+    let two = json!([{"op": "Add", "path": "roles", "value": [{"value": packed}, {"value": "B"}]}]);
+    assert_eq!(count(&entra(given.clone(), two)), 4);
+    let strict = rules(Compatibility::Strict);
+    let operations = json!([{"op": "add", "path": "roles", "value": [{"value": "New", "primary": true}]}]);
+    assert_eq!(count(&without_name(run(&strict, &named(given), operations).unwrap().resource)), 3);
+}
+
+#[test]
 fn entra_complex_roles_add_only() {
     let packed = r#"{"id":"1","value":"B","displayName":"Bee"}"#;
     let operations = json!([{"op": "Add", "path": "roles", "value": [{"value": packed}, {"value": "A"}]}]);
