@@ -198,6 +198,9 @@ pub struct AdminLink {
     /// of the client's, as long as it says the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<String, Value>,
+    /// The roles that it had when it was taken over; nothing: that was not remembered, or it is of the bridge's making.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_roles: Option<BTreeSet<RoleType>>,
     /// The roles that the bridge gave: only these are ever taken away.
     pub granted_roles: BTreeSet<RoleType>,
     /// The rights documents that the bridge gave: only these are ever taken away.
@@ -221,6 +224,7 @@ impl AdminLink {
             owned: BTreeSet::new(),
             former: BTreeMap::new(),
             found: BTreeMap::new(),
+            found_roles: None,
             granted_roles: BTreeSet::new(),
             granted_docs: BTreeSet::new(),
             unproven: false,

@@ -3,6 +3,10 @@
 //! Lists are cheap and incomplete: they may leave out who is switched off or hidden, so nothing is called gone because a list
 //! does not show it. A look under the person's own path decides.
 
+mod admins;
+
+pub(super) use admins::{compare_admin, list_admins};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,7 +21,7 @@ use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, Observed
 use crate::domain::policy::OnDrift;
 use crate::domain::{Actor, PersonId, TenantId};
 use crate::store::{self, audit, jobs, links, members, people};
-use crate::upstream::model::{Admin, Agent, AgentGroupId, AgentId, UserId};
+use crate::upstream::model::{Agent, AgentGroupId, AgentId};
 use crate::upstream::{self, Calls, Lane};
 
 /// What kind of difference it is.
@@ -26,7 +30,7 @@ use crate::upstream::{self, Calls, Lane};
 pub enum Kind {
     /// The agent is in another agent group than the bridge left it in.
     Moved,
-    /// The agent was switched off in RingCX by hand.
+    /// The agent or the administrator was switched off in RingCX by hand.
     SwitchedOff,
     /// Somebody who is switched off by the identity provider can work again.
     SwitchedOn,
@@ -34,6 +38,8 @@ pub enum Kind {
     Gone,
     /// RingCX does not let the bridge see the agent.
     Hidden,
+    /// The administrator has a role that the bridge has not given: only reported, never taken.
+    ForeignRole,
     /// Steps that the next reconciliation would take.
     Pending,
     /// A rule or a guard stands in the way.
@@ -112,7 +118,7 @@ impl Reconciler {
                 _ => self.look_at(&tenant, &known, &calls, &loaded).await?,
             };
             drift.findings.extend(found);
-            drift.findings.extend(compare_admin(&loaded, &admins));
+            drift.findings.extend(compare_admin(&tenant, &known, &loaded, &admins)?);
         }
         self.tell("comparing people", all, all);
         let after = tenant.ringcx.calls_made();
@@ -359,31 +365,6 @@ pub(super) fn compare_names(
     let detail = format!("would update agent {} ({}), as the list shows it", link.id.agent, names.join(", "));
     let repair = tenant.policy.on_drift == OnDrift::Repair;
     Ok(Some(finding(loaded, Kind::Pending, detail, repair)))
-}
-
-/// The administrators of the account, where the tenant has any of its own.
-pub(super) async fn list_admins(
-    tenant: &Tenant,
-    calls: &Calls,
-) -> Result<BTreeMap<UserId, Admin>, upstream::Error> {
-    if !tenant.policy.manage_admins {
-        return Ok(BTreeMap::new());
-    }
-    match calls.admins().await {
-        Ok(admins) => Ok(admins.into_iter().filter_map(|admin| Some((admin.id()?, admin))).collect()),
-        Err(upstream::Error::Forbidden(_)) => Ok(BTreeMap::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether an administrator whom the identity provider has switched off can log in again. One that the list leaves out is not gone.
-pub(super) fn compare_admin(loaded: &Loaded, admins: &BTreeMap<UserId, Admin>) -> Option<Finding> {
-    let link = loaded.link.admin.as_ref().filter(|link| !link.enabled)?;
-    admins.get(&link.id).filter(|admin| admin.enabled())?;
-    let detail =
-        "the administrator was switched off by the identity provider and can log in again".to_owned();
-    let account = format!("administrator {}", link.id);
-    Some(Finding { account, ..finding(loaded, Kind::SwitchedOn, detail, true) })
 }
 
 fn finding(loaded: &Loaded, kind: Kind, detail: String, repair: bool) -> Finding {

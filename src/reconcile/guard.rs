@@ -56,6 +56,7 @@ impl Case<'_> {
         }
         if !seen.roles.iter().any(grant::is_privileged) && !seen.admin.root_user() {
             link.unproven = false;
+            link.found_roles = Some(seen.roles.clone());
             return self.save_link().await;
         }
         let what = format!("RingCX administrator {} has this user name and holds privileged roles", seen.id);

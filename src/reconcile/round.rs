@@ -121,6 +121,7 @@ impl Reconciler {
         let items =
             admins.values().filter_map(|admin| inventory::Item::admin(admin, now)).collect::<Vec<_>>();
         self.store.write(move |tx| found_again::look(tx, &of, &items)).await?;
+        let known = self.known_now(tenant).await?.unwrap_or_default();
         let mut found = Vec::new();
         for id in admins.keys().map(|id| id.0) {
             let of = tenant.id.clone();
@@ -128,7 +129,7 @@ impl Reconciler {
                 continue;
             };
             let Some(loaded) = self.load(tenant, &person).await? else { continue };
-            found.extend(compare_admin(&loaded, &admins));
+            found.extend(compare_admin(tenant, &known, &loaded, &admins)?);
         }
         self.deal_with(tenant, found).await
     }

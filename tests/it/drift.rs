@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringcx_scim::clock::Clock;
 use ringcx_scim::domain::TenantId;
 use ringcx_scim::reconcile::Drift;
-use ringcx_scim::store::facts;
+use ringcx_scim::store::{Tx, facts};
 use ringcx_simulator::{Fault, FaultKind, Profile};
 use serde_json::{Value, json};
 
@@ -295,4 +295,105 @@ async fn whoever_watches_is_told_how_far_the_look_is() {
     let lists = (0..=groups).map(|done| ("reading agent groups", done, groups));
     let people = (0..=2).map(|done| ("comparing people", done, 2));
     assert_eq!(told, lists.chain(people).collect::<Vec<_>>());
+}
+
+/// An administrator of the bridge's making with one role that it gave: the SCIM id and the administrator's.
+async fn reporter(bridge: &TestBridge) -> (String, i64) {
+    let (id, _) = bridge
+        .create(json!({"userName": "ann@example.com", "roles": [{"value": "REPORT_ADMINISTRATIVE_USER"}]}))
+        .await;
+    let user = bridge.ringcx.admin_named("ann@example.com").unwrap()["userId"].as_i64().unwrap();
+    (id, user)
+}
+
+fn held(bridge: &TestBridge) -> Value {
+    bridge.ringcx.admin_named("ann@example.com").unwrap()["roles"].clone()
+}
+
+fn hand_set(bridge: &TestBridge, user: i64, field: &str, value: Value) {
+    bridge.ringcx.edit_admin(user, |fields| drop(fields.insert(field.to_owned(), value)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_the_bridge_gave_and_somebody_took_is_given_again_and_one_of_theirs_is_only_named() {
+    for (policy, ends_with) in [("report", None), ("repair", Some("REPORT_ADMINISTRATIVE_USER"))] {
+        for profile in PROFILES {
+            let extra = json!({"allowed_roles": ["REPORT_ADMINISTRATIVE_USER"], "on_drift": policy});
+            let bridge = start(profile, extra).await;
+            let (_, user) = reporter(&bridge).await;
+            let before = bridge.reconciler.look(&tenant(), None).await.unwrap();
+            assert_eq!(kinds(&before), Vec::<String>::new(), "{policy} {profile:?}: {before:?}");
+            hand_set(&bridge, user, "roles", json!(["SUPER_USER"]));
+            bridge.ringcx.clear_calls();
+            let drift = bridge.reconciler.look(&tenant(), None).await.unwrap();
+            assert_eq!(bridge.ringcx.count("getUser"), 0, "{policy} {profile:?}: the list is enough");
+            assert_eq!(bridge.ringcx.count("listUsers"), 1, "{policy} {profile:?}");
+            let mut found = kinds(&drift);
+            found.sort();
+            assert_eq!(found, ["ForeignRole", "Pending"], "{policy} {profile:?}: {drift:?}");
+            let foreign = drift.findings.iter().find(|it| format!("{:?}", it.kind) == "ForeignRole").unwrap();
+            assert!(foreign.detail.contains("SUPER_USER") && !foreign.repair, "{foreign:?}");
+            reconcile(&bridge).await;
+            let now = held(&bridge).to_string();
+            assert!(now.contains("SUPER_USER"), "{policy} {profile:?}: {now}");
+            assert_eq!(
+                now.contains("REPORT_ADMINISTRATIVE_USER"),
+                ends_with.is_some(),
+                "{policy} {profile:?}: {now}"
+            );
+            assert_eq!(bridge.ringcx.count("removeRole"), 0, "{policy} {profile:?}");
+            // The rounds of the server find the same.
+            if policy == "repair" {
+                hand_set(&bridge, user, "roles", json!(["SUPER_USER"]));
+                let long_ago = Clock::system().now() - Duration::from_hours(24);
+                let text = long_ago.as_millisecond().to_string();
+                let due = move |tx: &mut Tx<'_>| facts::set(tx, &tenant(), "drift_round_at", &text, long_ago);
+                bridge.store.write(due).await.unwrap();
+                bridge.reconciler.round_of(&tenant()).await.unwrap();
+                bridge.run_jobs().await;
+                assert!(held(&bridge).to_string().contains("REPORT_ADMINISTRATIVE_USER"), "{profile:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_switched_off_by_hand_is_suspended_and_stays_off() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({"allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]})).await;
+        let (id, user) = reporter(&bridge).await;
+        hand_set(&bridge, user, "enabled", json!(false));
+        assert_eq!(kinds(&reconcile(&bridge).await), ["SwitchedOff"], "{profile:?}");
+        let shown = bridge.send("GET", &format!("/Users/{id}"), None).await.body;
+        assert_eq!(shown[RINGCX]["provisioningState"], "suspended", "{profile:?}");
+        assert_eq!(kinds(&reconcile(&bridge).await), Vec::<String>::new(), "{profile:?}: said once");
+        let admin = bridge.ringcx.admin_named("ann@example.com").unwrap();
+        assert_eq!(admin["enabled"], false, "{profile:?}: nothing switches it on");
+        // Only a word of the client does.
+        for active in [false, true] {
+            let wish = json!({"Operations": [{"op": "replace", "path": "active", "value": active}]});
+            assert_eq!(
+                bridge.send("PATCH", &format!("/Users/{id}"), Some(&wish)).await.status,
+                200,
+                "{profile:?}"
+            );
+        }
+        bridge.run_jobs().await;
+        let admin = bridge.ringcx.admin_named("ann@example.com").unwrap();
+        assert_eq!(admin["enabled"], true, "{profile:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_given_back_to_a_leaver_by_hand_are_named_and_not_taken() {
+    for profile in PROFILES {
+        let bridge = start(profile, json!({"allowed_roles": ["REPORT_ADMINISTRATIVE_USER"]})).await;
+        let (id, user) = reporter(&bridge).await;
+        let off = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+        assert_eq!(bridge.send("PATCH", &format!("/Users/{id}"), Some(&off)).await.status, 200);
+        assert_eq!(held(&bridge), json!([]), "{profile:?}");
+        hand_set(&bridge, user, "roles", json!(["REPORT_ADMINISTRATIVE_USER"]));
+        assert_eq!(kinds(&reconcile(&bridge).await), ["ForeignRole"], "{profile:?}");
+        assert_eq!(held(&bridge), json!(["REPORT_ADMINISTRATIVE_USER"]), "{profile:?}");
+    }
 }

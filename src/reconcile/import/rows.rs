@@ -276,5 +276,6 @@ fn agent_link(found: &AgentAccount) -> AgentLink {
 }
 
 fn admin_link(found: &AdminAccount) -> AdminLink {
-    AdminLink::new(found.id, found.admin.user_name().unwrap_or_default().to_owned())
+    let name = found.admin.user_name().unwrap_or_default().to_owned();
+    AdminLink { found_roles: found.admin.roles_shown(), ..AdminLink::new(found.id, name) }
 }
