@@ -2,6 +2,7 @@
 
 mod decide;
 mod disown;
+mod fates;
 mod plan;
 
 use anyhow::Context;
@@ -24,7 +25,7 @@ pub(super) enum Command {
     /// Have carried out what a dry run has planned and what the mass-change guard has blocked; with --person also end a local disable
     Release(decide::Options),
     /// Drop what the mass-change guard has blocked, and give back what went through before it did
-    Reject(decide::Whom),
+    Reject(decide::RejectOptions),
     /// Hand accounts back to local management: the bridge forgets them, and RingCX stays as it is
     Disown(disown::Options),
 }
@@ -45,7 +46,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         Command::Status(plain) => status(plain).await,
         Command::Release(options) => decide::release(options).await,
         Command::Disown(options) => disown::run(options).await,
-        Command::Reject(whom) => decide::reject(whom).await,
+        Command::Reject(options) => decide::reject(options).await,
     }
 }
 

@@ -86,7 +86,7 @@ pub use intent::{Begun, Change};
 pub use office::{Decision, Office, OfficeAgent, OfficeError, OfficeUser};
 pub use office_import::{ImportTerms, Tied};
 pub use pinning::HandedOver;
-pub use release::{Decided, Verdict};
+pub use release::{Decided, Passed, Rejection, Verdict};
 pub use reports::{Leaver, OpenLine, Unowned, Why};
 pub use settle::Outcome;
 pub use status::{Status, UnmadeGroup};

@@ -36,6 +36,8 @@ pub struct Decided {
     pub decided: Vec<PersonId>,
     /// Who had lost access already and gets it back.
     pub restored: Vec<PersonId>,
+    /// Whose deletion was confirmed before anything was blocked: they stay deleted unless they are named.
+    pub stays_deleted: Vec<PersonId>,
     /// Who was switched off in RingCX by hand and is switched on again.
     pub switched_on: Vec<PersonId>,
     /// Jobs that waited for a person and are tried again.
@@ -49,6 +51,26 @@ impl Decided {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What a rejection is about, before it is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejection {
+    /// Whose change is blocked.
+    pub blocked: Vec<PersonId>,
+    /// Who had lost access already.
+    pub passed: Vec<Passed>,
+}
+
+/// Somebody who lost access before a rule blocked others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Who.
+    pub person: PersonId,
+    /// When the identity provider said so.
+    pub at: jiff::Timestamp,
+    /// Whether it was told that the person is deleted. It does not know them any more, and creates them anew when they come back.
+    pub deleted: bool,
 }
 
 /// What came of one person.
@@ -65,9 +87,23 @@ const AT_ONCE: i64 = 200;
 const ATTRIBUTES: [&str; 3] = ["active", "roles", "entitlements"];
 
 impl Reconciler {
-    /// Decides about everybody whose change is blocked, or about one person.
+    /// What a rejection would drop and give back, of everybody or of one person.
     ///
-    /// Releasing one person also ends a local disable of theirs.
+    /// # Errors
+    /// When there is no such tenant, or the store cannot answer.
+    pub async fn rejection(&self, tenant: &TenantId, person: Option<&PersonId>) -> Result<Rejection, Error> {
+        let (of, only) = (self.tenant(tenant)?.id.clone(), person.cloned());
+        let found = self.store.read_long(move |tx| {
+            let mut blocked = losses::blocked(tx, &of, "", i64::MAX)?;
+            blocked.retain(|id| only.as_ref().is_none_or(|only| only == id));
+            Ok::<_, store::Error>(Rejection { blocked, passed: passed(tx, &of, only.as_ref())? })
+        });
+        Ok(found.await?)
+    }
+
+    /// Decides about everybody whose change is blocked, or about one person; `except` are left as they are.
+    ///
+    /// Releasing one person also ends a local disable of theirs. A rejection gives nobody back who is deleted, unless it names them.
     ///
     /// # Errors
     /// When there is no such tenant, or the store cannot answer.
@@ -77,11 +113,12 @@ impl Reconciler {
         by: &Actor,
         verdict: Verdict,
         person: Option<&PersonId>,
+        except: &BTreeSet<PersonId>,
     ) -> Result<Decided, Error> {
         let tenant = Arc::clone(self.tenant(tenant)?);
         let mut decided = Decided::default();
         if verdict == Verdict::Reject {
-            self.restore_all(&tenant, by, person, &mut decided).await?;
+            self.restore_all(&tenant, by, person, except, &mut decided).await?;
         }
         let mut after = String::new();
         loop {
@@ -93,7 +130,7 @@ impl Reconciler {
             };
             let Some(last) = people.last() else { break };
             after = last.to_string();
-            for id in people {
+            for id in people.into_iter().filter(|id| !except.contains(id)) {
                 match self.decide_one(&tenant, by, verdict, &id).await? {
                     One::Nothing => {}
                     One::Done => decided.decided.push(id),
@@ -118,26 +155,16 @@ impl Reconciler {
         tenant: &Arc<Tenant>,
         by: &Actor,
         person: Option<&PersonId>,
+        except: &BTreeSet<PersonId>,
         decided: &mut Decided,
     ) -> Result<(), Error> {
-        let (of, only) = (tenant.id.clone(), person.cloned());
-        let people = self
-            .store
-            .read_long(move |tx| {
-                let blocks = losses::blocks(tx, &of)?;
-                let Some(first) = blocks.iter().map(|it| it.since).min() else { return Ok(Vec::new()) };
-                let passed = losses::since(tx, &of, first)?.into_iter().filter(|it| it.block.is_none());
-                let mut people = Vec::new();
-                for loss in passed.filter(|it| only.as_ref().is_none_or(|only| *only == it.person)) {
-                    let former = Former::of(&loss)?;
-                    if blocks.iter().any(|block| belongs(&loss, &former, block)) {
-                        people.push(loss.person);
-                    }
-                }
-                Ok::<_, store::Error>(people)
-            })
-            .await?;
-        for id in people {
+        let passed = self.rejection(&tenant.id, person).await?.passed;
+        for Passed { person: id, deleted, .. } in passed.into_iter().filter(|it| !except.contains(&it.person))
+        {
+            if deleted && person.is_none() {
+                decided.stays_deleted.push(id);
+                continue;
+            }
             let record = self.record(&id, Some(by.clone()), "mass_change_restored", &Value::Null);
             let (of, by, who, now) = (Arc::clone(tenant), by.clone(), id.clone(), self.clock.now());
             let one = self
@@ -245,6 +272,27 @@ impl Reconciler {
         decided.switched_on.extend(switched_on.then(|| id.clone()));
         Ok(())
     }
+}
+
+/// Who lost access in the windows of the rules that block something now; of one person who is named also the deletion that no
+/// rule has counted with what is blocked: a rejection of all has left it, and somebody may want it back afterwards.
+fn passed(tx: &mut Tx<'_>, tenant: &TenantId, only: Option<&PersonId>) -> Result<Vec<Passed>, store::Error> {
+    let blocks = losses::blocks(tx, tenant)?;
+    let found = match (only, blocks.iter().map(|it| it.since).min()) {
+        (Some(id), _) => losses::get(tx, tenant, id)?.filter(|it| it.counts).into_iter().collect(),
+        (None, Some(first)) => losses::since(tx, tenant, first)?,
+        (None, None) => Vec::new(),
+    };
+    let mut passed = Vec::new();
+    for loss in found.into_iter().filter(|it| it.block.is_none()) {
+        let former = Former::of(&loss)?;
+        let person = people::get_any(tx, tenant, &loss.person)?;
+        let deleted = person.is_some_and(|it| it.deleted.is_some());
+        if (deleted && only.is_some()) || blocks.iter().any(|block| belongs(&loss, &former, block)) {
+            passed.push(Passed { person: loss.person, at: loss.at, deleted });
+        }
+    }
+    Ok(passed)
 }
 
 /// Whether a loss that went through is part of what a rule has counted. An emptied group is blocked as a whole.

@@ -71,8 +71,14 @@ fn reports(bridge: &TestBridge, n: usize) -> bool {
 }
 
 async fn decide(bridge: &TestBridge, verdict: Verdict, person: Option<&str>) -> Decided {
-    let person = person.map(PersonId::from);
-    let decided = bridge.reconciler.decide(&tenant(), &kim(), verdict, person.as_ref()).await.unwrap();
+    decide_but(bridge, verdict, person, &[]).await
+}
+
+async fn decide_but(bridge: &TestBridge, verdict: Verdict, person: Option<&str>, except: &[&str]) -> Decided {
+    let (person, except) =
+        (person.map(PersonId::from), except.iter().map(|it| PersonId::from(*it)).collect());
+    let decided =
+        bridge.reconciler.decide(&tenant(), &kim(), verdict, person.as_ref(), &except).await.unwrap();
     bridge.run_jobs().await;
     decided
 }
@@ -197,7 +203,13 @@ async fn reject_restores_what_was_blocked_and_what_had_gone_through() {
     assert!(!works(&bridge, staff[2].1));
 
     let decided = decide(&bridge, Verdict::Reject, None).await;
-    assert_eq!((decided.decided.len(), decided.restored.len(), decided.left.len()), (2, 3, 0), "{decided:?}");
+    assert_eq!((decided.decided.len(), decided.restored.len(), decided.left.len()), (2, 2, 0), "{decided:?}");
+    // The client was told 204 and does not know the third any more: only who is named comes back from there, now or later.
+    assert_eq!(decided.stays_deleted, [PersonId::from(staff[2].0.as_str())]);
+    assert!(!works(&bridge, staff[2].1));
+    assert_eq!(bridge.send("GET", &format!("/Users/{}", staff[2].0), None).await.status, 404);
+    let named = decide(&bridge, Verdict::Reject, Some(&staff[2].0)).await;
+    assert_eq!((named.restored.len(), named.left.len()), (1, 0), "{named:?}");
     for (id, agent) in &staff {
         assert!(works(&bridge, *agent), "{id}");
         assert_eq!(state(&bridge, id).await, "active", "{id}");
@@ -213,6 +225,28 @@ async fn reject_restores_what_was_blocked_and_what_had_gone_through() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejection_leaves_out_whom_the_operator_names() {
+    let bridge = guarded(&json!({"mass_change_per_hour": 2}), json!([])).await;
+    let staff = staff(&bridge, 0..5).await;
+    assert_eq!(switch(&bridge, &staff[0].0, false).await.status, 200, "a leaver of their own");
+    assert_eq!(switch(&bridge, &staff[1].0, false).await.status, 200);
+    for (id, _) in &staff[2..4] {
+        assert_eq!(switch(&bridge, id, false).await.status, 503);
+    }
+    let seen = bridge.reconciler.rejection(&tenant(), None).await.unwrap();
+    assert_eq!((seen.blocked.len(), seen.passed.len()), (2, 2), "{seen:?}");
+    assert!(works(&bridge, staff[2].1) && !works(&bridge, staff[1].1), "a look changes nothing");
+    let decided = decide_but(&bridge, Verdict::Reject, None, &[&staff[0].0, &staff[2].0]).await;
+    assert_eq!((decided.decided.len(), decided.restored.len()), (1, 1), "{decided:?}");
+    assert_eq!(
+        staff.iter().map(|(_, agent)| works(&bridge, *agent)).collect::<Vec<_>>(),
+        [false, true, true, true, true]
+    );
+    assert_eq!(state(&bridge, &staff[2].0).await, "blocked", "who is left out waits on");
+    assert_eq!(state(&bridge, &staff[0].0).await, "disabled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_person_whose_name_was_taken_meanwhile_is_left_and_named() {
     let bridge = guarded(&json!({"mass_change_per_hour": 1}), json!([])).await;
     let staff = staff(&bridge, 0..3).await;
@@ -220,7 +254,8 @@ async fn a_deleted_person_whose_name_was_taken_meanwhile_is_left_and_named() {
     bridge.send("POST", "/Users", Some(&json!({"userName": "p000@example.com", "active": false}))).await;
     assert_eq!(switch(&bridge, &staff[1].0, false).await.status, 503);
     let decided = decide(&bridge, Verdict::Reject, None).await;
-    assert_eq!((decided.decided.len(), decided.restored.len()), (1, 0));
+    assert_eq!((decided.decided.len(), decided.restored.len(), decided.left.len()), (1, 0, 0));
+    let decided = decide(&bridge, Verdict::Reject, Some(&staff[0].0)).await;
     assert_eq!(decided.left.len(), 1);
     assert_eq!(decided.left[0].0.as_str(), staff[0].0);
 }

@@ -214,7 +214,8 @@ async fn a_group_that_is_taken_out_of_another_counts_as_all_its_people() {
     assert_eq!(shown[RINGCX]["provisioningState"], "blocked", "{shown}");
     let tenant: TenantId = "default".parse().unwrap();
     let by = Actor::operator("kim", "run-1");
-    let decided = bridge.reconciler.decide(&tenant, &by, Verdict::Reject, None).await.unwrap();
+    let decided =
+        bridge.reconciler.decide(&tenant, &by, Verdict::Reject, None, &BTreeSet::new()).await.unwrap();
     assert_eq!(decided.decided.len(), 8, "{decided:?}");
     bridge.run_jobs().await;
     assert_eq!(holders(&bridge), 8);

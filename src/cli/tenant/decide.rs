@@ -1,5 +1,8 @@
 //! `tenant release` and `tenant reject`: what becomes of people whom the mass-change guard has blocked.
 
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
@@ -7,7 +10,8 @@ use serde_json::json;
 use super::super::operator::operator;
 use super::super::runtime::beside;
 use super::super::{Failure, Of, columns, say};
-use super::plan::{self, Asked};
+use super::fates::Fates;
+use super::plan::{self, Asked, agrees};
 use crate::config::Config;
 use crate::domain::{GroupId, TenantId};
 use crate::reconcile::{self, Decided, Preview, Released, Verdict};
@@ -37,34 +41,76 @@ pub(in crate::cli) struct Options {
     group: Option<String>,
 }
 
+#[derive(Args)]
+pub(in crate::cli) struct RejectOptions {
+    #[command(flatten)]
+    whom: Whom,
+    /// Leave this person as they are, by SCIM id; may be given several times
+    #[arg(long, value_name = "ID", conflicts_with = "person")]
+    except: Vec<String>,
+    /// Do not ask, on a terminal, before anything is done
+    #[arg(long)]
+    yes: bool,
+    /// Only show whose change would be dropped and who would get access back
+    #[arg(long)]
+    dry_run: bool,
+}
+
 pub(super) async fn release(options: Options) -> Result<(), Failure> {
     let (config, tenant) = options.whom.of.load()?;
     match &options.group {
         Some(group) => hand_over(&config, &tenant, &GroupId::from(group.as_str()), options.whom.json).await,
-        None => decide(&config, &tenant, options.whom, options.yes, Verdict::Release).await,
+        None => decide(&config, &tenant, options.whom, options.yes).await,
     }
 }
 
-pub(super) async fn reject(whom: Whom) -> Result<(), Failure> {
-    let (config, tenant) = whom.of.load()?;
-    decide(&config, &tenant, whom, false, Verdict::Reject).await
+pub(super) async fn reject(options: RejectOptions) -> Result<(), Failure> {
+    let (config, tenant) = options.whom.of.load()?;
+    let parts = beside(&config).await?;
+    let person = parts.person(&tenant, options.whom.person).await?;
+    let mut except = BTreeSet::new();
+    for id in options.except {
+        except.extend(parts.person(&tenant, Some(id)).await?);
+    }
+    let rejection = parts.reconciler.rejection(&tenant, person.as_ref()).await;
+    let rejection = rejection.context("what is held was not read")?;
+    let as_json = options.whom.json;
+    let fates = Fates::of(&rejection, person.is_some(), &except);
+    if !as_json {
+        fates.tell();
+    }
+    if options.dry_run {
+        parts.store.close().await;
+        say(&if as_json { fates.report().to_string() } else { "nothing was done: a dry run".to_owned() });
+        return Ok(());
+    }
+    let ask = !options.yes && !as_json && std::io::stdin().is_terminal() && fates.any();
+    if ask && !agrees()? {
+        parts.store.close().await;
+        return Err(Failure::Ran(anyhow!("nothing was rejected")));
+    }
+    let decided =
+        parts.reconciler.decide(&tenant, &operator(), Verdict::Reject, person.as_ref(), &except).await;
+    let decided = decided.context("not everything was decided; run the command again")?;
+    parts.store.close().await;
+    if as_json {
+        say(&report(&decided, Verdict::Reject).to_string());
+    } else {
+        tell(&decided, Verdict::Reject);
+    }
+    what_is_left(&decided)
 }
 
-async fn decide(
-    config: &Config,
-    tenant: &TenantId,
-    whom: Whom,
-    yes: bool,
-    verdict: Verdict,
-) -> Result<(), Failure> {
+async fn decide(config: &Config, tenant: &TenantId, whom: Whom, yes: bool) -> Result<(), Failure> {
     let parts = beside(config).await?;
     let person = parts.person(tenant, whom.person).await?;
     let asked = Asked { yes, json: whom.json };
-    let (plan, released) = match (verdict, &person) {
-        (Verdict::Release, None) => plan::release(&parts.reconciler, tenant, asked).await?,
-        _ => (Preview::default(), Released::Subjects(0)),
+    let (plan, released) = match &person {
+        None => plan::release(&parts.reconciler, tenant, asked).await?,
+        Some(_) => (Preview::default(), Released::Subjects(0)),
     };
-    let decided = parts.reconciler.decide(tenant, &operator(), verdict, person.as_ref()).await;
+    let (by, verdict) = (operator(), Verdict::Release);
+    let decided = parts.reconciler.decide(tenant, &by, verdict, person.as_ref(), &BTreeSet::new()).await;
     let decided = decided.context("not everything was decided; run the command again")?;
     parts.store.close().await;
     if released == Released::StillDry && decided.is_nothing() {
@@ -75,7 +121,7 @@ async fn decide(
     let planned = if let Released::Subjects(count) = released { count } else { 0 };
     if whom.json {
         let mut said = report(&decided, verdict);
-        if let (Verdict::Release, Some(said)) = (verdict, said.as_object_mut()) {
+        if let Some(said) = said.as_object_mut() {
             said.extend([("planned".to_owned(), json!(planned)), ("plan".to_owned(), json!(plan))]);
         }
         say(&said.to_string());
@@ -85,6 +131,10 @@ async fn decide(
     if !whom.json && (planned == 0 || !decided.is_nothing()) {
         tell(&decided, verdict);
     }
+    what_is_left(&decided)
+}
+
+fn what_is_left(decided: &Decided) -> Result<(), Failure> {
     if decided.left.is_empty() {
         return Ok(());
     }
@@ -126,13 +176,18 @@ async fn hand_over(
 }
 
 fn report(decided: &Decided, verdict: Verdict) -> serde_json::Value {
-    let Decided { decided, restored, switched_on, unparked, left } = decided;
+    let Decided { decided, restored, stays_deleted, switched_on, unparked, left } = decided;
     let left: Vec<_> = left.iter().map(|(id, why)| json!({"person": id, "why": why})).collect();
-    let word = match verdict {
-        Verdict::Release => "released",
-        Verdict::Reject => "rejected",
-    };
-    json!({word: decided, "restored": restored, "switched_on": switched_on, "unparked": unparked, "left": left})
+    let same = json!({"restored": restored, "switched_on": switched_on, "unparked": unparked, "left": left});
+    let mut said = same.as_object().cloned().unwrap_or_default();
+    match verdict {
+        Verdict::Release => drop(said.insert("released".to_owned(), json!(decided))),
+        Verdict::Reject => {
+            said.insert("rejected".to_owned(), json!(decided));
+            said.insert("stays_deleted".to_owned(), json!(stays_deleted));
+        }
+    }
+    json!(said)
 }
 
 fn tell(decided: &Decided, verdict: Verdict) {
@@ -149,6 +204,12 @@ fn tell(decided: &Decided, verdict: Verdict) {
         ),
     };
     say(&what);
+    if !decided.stays_deleted.is_empty() {
+        say(&format!(
+            "{} whose deletion was confirmed before stay deleted",
+            people(decided.stays_deleted.len())
+        ));
+    }
     if !decided.switched_on.is_empty() {
         say(&format!(
             "{} who was switched off in RingCX is switched on again",

@@ -32,7 +32,7 @@ pub(super) async fn release(
     if !asked.json {
         tell(&preview);
     }
-    if !asked.yes && !agrees(tenant, &preview)? {
+    if !asked.yes && !wants(tenant, &preview)? {
         return Err(Failure::Ran(anyhow!("nothing was released")));
     }
     let released = reconciler.release_plan(tenant, &operator()).await.context("the plan was not released")?;
@@ -40,13 +40,18 @@ pub(super) async fn release(
 }
 
 /// Whether the operator, who has seen the plan, wants it carried out.
-fn agrees(tenant: &TenantId, preview: &Preview) -> Result<bool, Failure> {
+fn wants(tenant: &TenantId, preview: &Preview) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Input(anyhow!(
             "{} people and groups of tenant {tenant} wait for a release; say --yes to carry the plan out",
             preview.subjects
         )));
     }
+    agrees()
+}
+
+/// Asks somebody at a terminal, who has seen what is to be done.
+pub(super) fn agrees() -> Result<bool, Failure> {
     say("carry this out? type yes:");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("the answer was not read")?;

@@ -123,6 +123,22 @@ fn working(ringcx: &Control) -> usize {
     agents(ringcx).iter().filter(|(_, works)| *works).count()
 }
 
+/// The people in a list of a report, however it shows them.
+fn ids(list: &Value) -> Vec<String> {
+    let id = |it: &Value| it.as_str().or(it["person"].as_str()).unwrap().to_owned();
+    list.as_array().unwrap().iter().map(id).collect()
+}
+
+/// How many a rejection has given back, with those whose deletion was confirmed: they come back by name alone.
+fn given_back(config: &Path, rejected: &Value) -> usize {
+    let deleted = ids(&rejected["stays_deleted"]);
+    for id in &deleted {
+        let named = command(config, &["tenant", "reject", "--person", id]);
+        assert_eq!(ids(&named["restored"]), [id.as_str()]);
+    }
+    ids(&rejected["restored"]).len() + deleted.len()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_scope_mistake_for_200_of_380_is_blocked_alerted_rejected_and_released() {
     let folder = tempfile::tempdir().unwrap();
@@ -165,9 +181,13 @@ async fn a_scope_mistake_for_200_of_380_is_blocked_alerted_rejected_and_released
     let blocked = json!({"blocked": MISTAKEN - PASS});
     let status = command(&config, &["tenant", "status"]);
     assert_eq!(status["people"]["blocked"], blocked["blocked"], "{status}");
+    // A look first, which does nothing.
+    let dry = command(&config, &["tenant", "reject", "--dry-run"]);
+    assert_eq!(command(&config, &["tenant", "status"])["people"]["blocked"], blocked["blocked"]);
     let rejected = command(&config, &["tenant", "reject"]);
-    let counts = |key: &str| rejected[key].as_array().unwrap().len();
-    assert_eq!((counts("rejected"), counts("restored"), counts("left")), (MISTAKEN - PASS, PASS, 0));
+    assert_eq!(ids(&rejected["restored"]), ids(&dry["restored"]));
+    assert_eq!((ids(&rejected["rejected"]).len(), &rejected["left"]), (MISTAKEN - PASS, &json!([])));
+    assert_eq!(given_back(&config, &rejected), PASS);
     until("everybody works again", async || (working(&ringcx) == ALL).then_some(())).await;
     let path = "/Users?filter=active eq false&count=0".replace(' ', "%20");
     until("everybody is shown so", async || {
@@ -205,7 +225,7 @@ async fn two_servers_on_one_database_count_together() {
     assert_eq!((left.0 + right.0, left.1 + right.1), (5, 35));
     assert_eq!(working(&simulator.admin()), 35);
     until("the alert", async || told.lock().unwrap().first().cloned()).await;
-    command(&config, &["tenant", "reject"]);
+    assert_eq!(given_back(&config, &command(&config, &["tenant", "reject"])), 5);
     until("everybody works again", async || (working(&simulator.admin()) == 40).then_some(())).await;
     assert_eq!(told.lock().unwrap().len(), 1, "one of the two has told it");
     servers.into_iter().for_each(Serve::kill);
