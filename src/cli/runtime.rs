@@ -150,8 +150,24 @@ pub(super) async fn beside(config: &Config) -> Result<Beside, Failure> {
     inherit_budgets(config, &store).await?;
     let reconciler = Reconciler::new(store.clone(), tenants, clock, ids, times(config));
     let reconciler = reconciler.with_progress(progress::of_parts());
-    let ringcx = reconciler.ways().map(|(id, ringcx)| (id.clone(), ringcx.clone())).collect();
+    let ringcx: Vec<(TenantId, RingCx)> =
+        reconciler.ways().map(|(id, ringcx)| (id.clone(), ringcx.clone())).collect();
+    // Whoever runs one command after another would rather wait than be told to.
+    for (_, ringcx) in &ringcx {
+        ringcx.wait_for_sign_ins(tell_of_sign_in);
+    }
     Ok(Beside { store, reconciler, ringcx })
+}
+
+/// Each command signs in anew, and RingCX allows few sign-ins a minute.
+#[expect(clippy::print_stderr, reason = "a command tells its operator on standard error")]
+fn tell_of_sign_in(after: Duration, waits: bool) {
+    let after = after.as_secs() + 1;
+    if waits {
+        eprintln!("RingCX takes few sign-ins a minute (ringcx.auth_per_minute); going on in {after} s");
+    } else {
+        eprintln!("RingCX takes no sign-in for {after} s (ringcx.auth_per_minute); try again then");
+    }
 }
 
 /// A lease outlives the longest call of any tenant.

@@ -25,5 +25,6 @@ pub use model::Lane;
 pub use reach::reach;
 pub use ringcx::{Calls, Onboarding, RingCx};
 pub use settings::{ExchangeParams, ExtensionSource, PlatformSettings, RingCxSettings};
+pub use token::SignInNotice;
 pub use transport::Transport;
 pub use webhook::{AlertSettings, Webhook};

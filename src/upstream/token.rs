@@ -4,7 +4,7 @@
 //! allowed, so whoever needs a token while another one fetches it waits for that one.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -23,6 +23,12 @@ const LIFE: Duration = Duration::from_mins(5);
 
 /// How long before its end a token is renewed; a fifth of its life when that is shorter.
 const MARGIN: Duration = Duration::from_mins(1);
+
+/// How long a command waits altogether for a sign-in: a minute brings new ones, and others may be quicker once.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Told that there is no sign-in for this long, and whether it is waited for.
+pub type SignInNotice = fn(Duration, bool);
 
 /// How the bridge proves who it is.
 pub(super) enum Credential {
@@ -49,6 +55,8 @@ pub(super) struct Tokens {
     per_minute: u32,
     params: ExchangeParams,
     budget: Arc<dyn Budget>,
+    /// Set where sign-ins are waited for.
+    notice: OnceLock<SignInNotice>,
     held: Mutex<Held>,
 }
 
@@ -81,8 +89,15 @@ impl Tokens {
             per_minute: settings.auth_per_minute,
             params: settings.exchange_params,
             budget,
+            notice: OnceLock::new(),
             held: Mutex::default(),
         }
+    }
+
+    /// From now on whoever needs a token waits for a sign-in, for 90 s at most. The last one of a minute is left to the server,
+    /// whose people wait.
+    pub(super) fn wait_for_sign_ins(&self, notice: SignInNotice) {
+        self.notice.get_or_init(|| notice);
     }
 
     /// A proof that is good now; fetched by one caller while the others wait.
@@ -98,7 +113,26 @@ impl Tokens {
         if let Some(access) = held.access.as_ref().filter(|access| now < access.renew_at) {
             return Ok(Proof::Bearer(access.token.clone(), held.generation));
         }
-        self.renew(&mut held, platform, wire).await
+        let mut left = PATIENCE;
+        loop {
+            match self.renew(&mut held, platform, wire).await {
+                Err(Error::Limited { after }) if self.waits(after, &mut left).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits until there is a sign-in again, where that was asked for and `left` is enough for it.
+    async fn waits(&self, after: Duration, left: &mut Duration) -> bool {
+        let Some(notice) = self.notice.get() else { return false };
+        let pause = after.max(Duration::from_millis(100));
+        let enough = pause <= *left;
+        notice(pause, enough);
+        if enough {
+            tokio::time::sleep(pause).await;
+            *left = left.saturating_sub(pause);
+        }
+        enough
     }
 
     /// Drops a token that RingCX refused, unless somebody has renewed it meanwhile; whether there is another one to try.
@@ -147,8 +181,13 @@ impl Tokens {
             ));
         };
         let mut held = self.held.lock().await;
-        let token = self.platform(&mut held, platform, wire).await?;
-        Ok((token, platform))
+        let mut left = PATIENCE;
+        loop {
+            match self.platform(&mut held, platform, wire).await {
+                Err(Error::Limited { after }) if self.waits(after, &mut left).await => {}
+                token => return Ok((token?, platform)),
+            }
+        }
     }
 
     async fn renew(&self, held: &mut Held, platform: &PlatformSettings, wire: &Wire) -> Result<Proof, Error> {
@@ -253,7 +292,12 @@ impl Tokens {
 
     /// Counts an exchange or a refresh, over all replicas; beyond what RingCX allows, says how long to wait.
     async fn count(&self) -> Result<(), Error> {
-        self.budget.acquire_of("auth", self.per_minute).await.map_err(|after| Error::Limited { after })
+        let most = if self.notice.get().is_some() {
+            self.per_minute.saturating_sub(1).max(1)
+        } else {
+            self.per_minute
+        };
+        self.budget.acquire_of("auth", most).await.map_err(|after| Error::Limited { after })
     }
 }
 
@@ -305,6 +349,36 @@ pub(super) type SharedTokens = Arc<Tokens>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    static TOLD: std::sync::Mutex<Vec<(Duration, bool)>> = std::sync::Mutex::new(Vec::new());
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_waits_for_a_sign_in_and_leaves_the_last_one_to_the_server() {
+        let settings: RingCxSettings =
+            serde_json::from_value(serde_json::json!({"account_id": "1", "auth_per_minute": 3})).unwrap();
+        let budget = Arc::new(super::super::budget::LocalBudget::new(100));
+        let tokens = || {
+            let credential = Credential::ApiToken(SecretString::from("t"), None);
+            Tokens::new(
+                &settings,
+                credential,
+                Arc::<super::super::budget::LocalBudget>::clone(&budget),
+                Clock::system(),
+            )
+        };
+        let (server, command) = (tokens(), tokens());
+        command.wait_for_sign_ins(|after, waits| TOLD.lock().unwrap().push((after, waits)));
+        for _ in 0..2 {
+            command.count().await.unwrap();
+        }
+        let Err(Error::Limited { after }) = command.count().await else { panic!("there is a third one") };
+        server.count().await.unwrap();
+        let mut left = PATIENCE;
+        assert!(command.waits(after, &mut left).await && !command.waits(after, &mut left).await);
+        assert_eq!(*TOLD.lock().unwrap(), [(after, true), (after, false)]);
+        command.count().await.unwrap();
+        assert!(!server.waits(Duration::ZERO, &mut left).await, "requests have their own time");
+    }
 
     #[test]
     fn the_end_of_a_token_is_read_if_it_is_a_jwt() {

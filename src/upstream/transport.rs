@@ -17,7 +17,7 @@ use super::metrics;
 use super::model::Lane;
 use super::platform::usage::{Group, Said, Usage};
 use super::settings::{PlatformSettings, RingCxSettings};
-use super::token::{Credential, Proof, SharedTokens, Tokens};
+use super::token::{Credential, Proof, SharedTokens, SignInNotice, Tokens};
 use crate::clock::Clock;
 
 /// How often a read is tried in all.
@@ -111,6 +111,11 @@ impl Transport {
             refused: AtomicBool::new(false),
             shown: AtomicI64::new(0),
         })
+    }
+
+    /// From now on a call waits for a sign-in where RingCX allows no other at the moment, for 90 s at most, and says so to `notice`.
+    pub fn wait_for_sign_ins(&self, notice: SignInNotice) {
+        self.tokens.wait_for_sign_ins(notice);
     }
 
     /// Whether `other` sends on the same budget.

@@ -167,6 +167,24 @@ async fn a_list_waits_for_a_short_pause_and_ends_at_a_long_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_waits_for_a_sign_in_and_says_so() {
+    let world = Beside::start(Profile::Friendly, &[]).await;
+    let stop = |after: &str| FaultKind::TooManyRequests { retry_after: Some(after.to_owned()) };
+    for command in [&["reconcile", "--dry-run"][..], &["check", "--json"]] {
+        world.ringcx.fault(Fault::once("exchangeToken", stop("1")));
+        let said = world.run(command).await;
+        assert_eq!(said.code, 0, "{command:?}: {} {}", said.out, said.errors);
+        assert!(said.errors.contains("RingCX takes few sign-ins a minute"), "{command:?}: {}", said.errors);
+        assert!(said.errors.contains("ringcx.auth_per_minute"), "{command:?}: {}", said.errors);
+    }
+    // A long pause is told, and not waited for.
+    world.ringcx.fault(Fault::once("exchangeToken", stop("600")));
+    let said = world.run(&["reconcile", "--dry-run"]).await;
+    assert_eq!(said.code, 1, "{}", said.errors);
+    assert!(said.errors.contains("RingCX takes no sign-in for 60"), "{}", said.errors);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_names_people_for_whom_active_never_came() {
     let world = world(Profile::Friendly, &[]).await;
     let serve = Serve::ready(&world.config).await;

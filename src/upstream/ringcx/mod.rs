@@ -24,6 +24,7 @@ use super::error::Error;
 use super::gate::Gate;
 use super::model::Lane;
 use super::settings::ExtensionSource;
+use super::token::SignInNotice;
 use super::transport::{Answer, Call, Transport};
 
 /// One RingCX sub-account. Cheap to clone.
@@ -89,6 +90,11 @@ impl RingCx {
     /// Whether `other` is reached on the same budget.
     pub fn shares_budget_with(&self, other: &Self) -> bool {
         self.transport.shares_budget_with(&other.transport)
+    }
+
+    /// From now on calls wait for a sign-in where RingCX allows no other at the moment, for 90 s at most, and say so to `notice`.
+    pub fn wait_for_sign_ins(&self, notice: SignInNotice) {
+        self.transport.wait_for_sign_ins(notice);
     }
 
     /// How long RingCX lets nobody with these credentials send anything; zero outside a penalty.
