@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::listing::Basic;
 use super::tenant::{Known, StoredKnown};
 use super::{Error, Reconciler, Tenant, listing};
 use crate::domain::TenantId;
@@ -86,11 +87,18 @@ impl Reconciler {
         let mut known = Known { directory: directory(tenant, &calls).await?, ..Known::default() };
         let mut items = Vec::new();
         let mut agents = Vec::new();
+        let mut listing = self.begin_listing(tenant).await?;
+        // Who is tied to which extension, and whose address is whose, says only a full list or the one for other systems.
+        let asks = tenant.policy.link_rc_extension != LinkExtension::Off || tenant.policy.trust_email;
+        listing.basic = if asks { Basic::Unknown } else { Basic::WillDo };
         for group in &known.directory.agent_groups {
-            for agent in calls.agents(group.id).await? {
+            for agent in listing.read(&calls, group.id).await? {
                 items.extend(inventory::Item::agent(&agent, group.id, self.clock.now()));
                 agents.push((group.id, agent));
             }
+        }
+        if listing.basic == Basic::Lacking {
+            self.end_listing(tenant, &listing).await?;
         }
         known.external_id_source = Some(external_id_source(&calls, &agents).await?);
         if tenant.policy.link_rc_extension != LinkExtension::Off {

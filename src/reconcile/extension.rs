@@ -317,16 +317,23 @@ pub(super) fn chosen(tenant: &Tenant, directory: &Extensions, email: &str) -> Re
     }
 }
 
-/// Adds to a refusal that names the extension what an administrator can do about it.
+/// Adds to a refusal that is about the extension what an administrator can do about it.
 pub(super) fn about_extension(why: Trouble) -> Trouble {
-    match why {
-        Trouble::Refused(error) if error.detail.to_ascii_lowercase().contains("rcuserid") => {
-            let hint = "This RingCX account has a rule about links to RingCentral: set link_rc_extension to \"required\" where it \
-                        takes only linked agents, to \"off\" where it is not linked to RingCentral at all.";
-            Trouble::Refused(scim::Error { detail: format!("{} {hint}", error.detail), ..error })
-        }
-        other => other,
-    }
+    let Trouble::Refused(error) = why else { return why };
+    let said = error.detail.to_ascii_lowercase();
+    let hint = if error.status == 409
+        && ["rcuserid", "linked", "extension"].iter().any(|it| said.contains(it))
+    {
+        "Another RingCX agent has the person's RingCentral extension, and the lists that the bridge may read do not say which: \
+         `ringcx-scim import` reads every agent and finds it; with the role WFO_ACCESS the bridge's account sees it by itself."
+    } else if said.contains("rcuserid") {
+        "This RingCX account has a rule about links to RingCentral: set link_rc_extension to \"required\" where it takes only \
+         linked agents, to \"off\" where it is not linked to RingCentral at all."
+    } else {
+        return Trouble::Refused(error);
+    };
+    let detail = format!("{}. {hint}", error.detail.trim_end_matches('.'));
+    Trouble::Refused(scim::Error { detail, ..error })
 }
 
 const NOT_LINKED: &str = "This RingCX account is not linked to RingCentral (rcAccountAccess is DISABLED), and \

@@ -30,6 +30,53 @@ pub(super) struct Listing {
     asks: bool,
     /// Whether it may, as far as is known.
     pub(super) integration: bool,
+    /// What the ordinary lists are worth, where that decides.
+    pub(super) basic: Basic,
+}
+
+/// What an ordinary list of agents shows (A17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basic {
+    /// None has been read yet, or nobody was in it.
+    Unknown,
+    /// All that is needed.
+    WillDo,
+    /// Neither extensions nor addresses.
+    Lacking,
+}
+
+impl Listing {
+    /// The agents of one group for the first inventory: from the ordinary list where it shows extensions, else from the
+    /// integration listing where that may be read. To find out which costs one call, and one more where it may not.
+    pub(super) async fn read(
+        &mut self,
+        calls: &Calls,
+        group: AgentGroupId,
+    ) -> Result<Vec<Agent>, upstream::Error> {
+        let mut listed = None;
+        if self.basic != Basic::Lacking || !self.integration {
+            let agents = calls.agents(group).await?;
+            if let (Basic::Unknown, Some(agent)) = (self.basic, agents.first()) {
+                let shows = agent.raw().contains_key("rcUserId");
+                self.basic = if shows { Basic::WillDo } else { Basic::Lacking };
+            }
+            if self.basic != Basic::Lacking || !self.integration {
+                return Ok(agents);
+            }
+            listed = Some(agents);
+        }
+        match (calls.integration_agents(group).await, listed) {
+            (Ok(agents), _) => Ok(agents),
+            (Err(upstream::Error::Forbidden(_) | upstream::Error::NotFound), listed) => {
+                self.integration = false;
+                match listed {
+                    Some(agents) => Ok(agents),
+                    None => calls.agents(group).await,
+                }
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
 }
 
 /// How what was read goes into the inventory: [`inventory::put`] or [`inventory::refresh`].
@@ -74,7 +121,7 @@ impl Reconciler {
         let asked =
             asked.and_then(|at| at.parse().ok()).and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
         let asks = word.as_deref() != Some("no") || asked.is_none_or(|at| at + ASK_AGAIN < self.clock.now());
-        Ok(Listing { asks, integration: asks })
+        Ok(Listing { asks, integration: asks, basic: Basic::Lacking })
     }
 
     /// The agents of one group, each with the group that it says it is in.

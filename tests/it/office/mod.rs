@@ -215,17 +215,45 @@ async fn an_agent_that_has_the_persons_extension_is_taken_over() {
         1001,
         json!({"agentId": 5050, "username": "j.doe", "firstName": "J", "rcUserId": JO, "location": "Leeds"}),
     );
-    // Only full lists show extensions.
-    let bridge =
-        TestBridge::start(Setup { seed, knobs: vec![("list_fields", "full")], ..Setup::default() }).await;
-    let (id, agent) = bridge.create(jo()).await;
-    assert_eq!((agent, bridge.ringcx.count("createAgent")), (5050, 0));
-    let seen = bridge.ringcx.agent(5050).unwrap();
-    assert_eq!(
-        (&seen["firstName"], &seen["location"], &seen["agentGroupId"]),
-        (&json!("Jo"), &json!("Leeds"), &json!(1001))
+    // Full lists show extensions, and so does the list for other systems, which is read where the others do not.
+    for (fields, lists) in [("full", "listAgents"), ("basic", "integrationAgents")] {
+        let setup = Setup { seed: seed.clone(), knobs: vec![("list_fields", fields)], ..Setup::default() };
+        let bridge = TestBridge::start(setup).await;
+        let (count, groups) = (|name: &str| bridge.ringcx.count(name), bridge.ringcx.agent_groups().len());
+        assert!(
+            count("listAgents") + count("integrationAgents") <= groups + 2,
+            "{fields}: 1 + groups calls and two more"
+        );
+        assert!(count(lists) > 0, "{fields}");
+        let (id, agent) = bridge.create(jo()).await;
+        assert_eq!((agent, bridge.ringcx.count("createAgent")), (5050, 0), "{fields}");
+        let seen = bridge.ringcx.agent(5050).unwrap();
+        assert_eq!(
+            (&seen["firstName"], &seen["location"], &seen["agentGroupId"]),
+            (&json!("Jo"), &json!("Leeds"), &json!(1001)),
+            "{fields}"
+        );
+        assert_eq!(link_state(&bridge, &id).await, json!(["linked", "active", null]), "{fields}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_of_an_agent_that_the_bridge_cannot_know_is_refused_with_the_way_to_find_it() {
+    let seed = Seed::demo()
+        .rc_extension(extension(JO, "jo@example.com"))
+        .agent(1001, json!({"agentId": 5050, "username": "j.doe", "firstName": "J"}));
+    let bridge = TestBridge::start(Setup { seed, ..Setup::default() }).await;
+    // Tied by hand after the lists were read.
+    bridge.ringcx.edit_agent(5050, |it| drop(it.insert("rcUserId".to_owned(), json!(JO))));
+    let answer = bridge.send("POST", "/Users", Some(&jo())).await;
+    assert_eq!((answer.status, &answer.body["scimType"]), (409, &json!("uniqueness")), "{}", answer.text);
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(". Another RingCX agent has") && detail.contains("ringcx-scim import"),
+        "{detail}"
     );
-    assert_eq!(link_state(&bridge, &id).await, json!(["linked", "active", null]));
+    assert!(!detail.contains("link_rc_extension"), "{detail}");
+    assert_eq!(bridge.ringcx.agents().iter().filter(|it| it["rcUserId"] == JO).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
