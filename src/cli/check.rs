@@ -28,6 +28,7 @@ use super::runtime::{beside, budget_name};
 use super::{Failure, columns, load, say};
 use crate::config::{Config, TenantConfig};
 use crate::domain::TenantId;
+use crate::domain::words::count;
 use crate::reconcile::Reconciler;
 use crate::store::{self, Store};
 use crate::upstream::model::Identity;
@@ -117,8 +118,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let config = load(options.config.as_deref())?;
     let mut report = Report { tenant: String::new(), lines: Vec::new() };
     let tenants = config.tenant.len();
-    report
-        .ok("configuration", format!("valid, {tenants} {}", if tenants == 1 { "tenant" } else { "tenants" }));
+    report.ok("configuration", format!("valid, {}", count(tenants, "tenant", "tenants")));
     for warning in config.warnings() {
         report.warn("configuration", warning);
     }

@@ -15,6 +15,7 @@ use super::runtime::beside;
 use super::{Failure, Of, say};
 use crate::clock::Span;
 use crate::domain::import::{AccountRef, Choice, parse_decision};
+use crate::domain::words::count;
 use crate::reconcile::import::{ImportError, Imported, Planned, Reading, Seen, Undone};
 
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own, given or not")]
@@ -138,9 +139,9 @@ fn tell(options: &Options, seen: &Seen, planned: &Planned, imported: &Imported) 
         }
         let done = if options.dry_run { "nothing was done (dry run)".to_owned() } else { done(imported) };
         say(&format!(
-            "{} agents and {} administrators; {open} open; {done}",
-            seen.agents.len(),
-            seen.admins.len()
+            "{} and {}; {open} open; {done}",
+            count(seen.agents.len(), "agent", "agents"),
+            count(seen.admins.len(), "administrator", "administrators")
         ));
     }
     match rest(open, imported.left.len(), plan.unnamed_groups()) {
@@ -168,11 +169,6 @@ fn rest(open: usize, left: usize, groups: usize) -> Option<String> {
         ));
     }
     (!parts.is_empty()).then(|| parts.join(". "))
-}
-
-/// A number and what it counts.
-fn count(number: usize, one: &str, several: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 fn done(imported: &Imported) -> String {

@@ -16,6 +16,7 @@ use super::{Failure, Of, columns, say};
 use crate::config::Config;
 use crate::domain::office::Choice;
 use crate::domain::policy::{LinkExtension, Policy};
+use crate::domain::words::people;
 use crate::domain::{Actor, TenantId, mapping, person};
 use crate::reconcile::{Decision, ImportTerms, Office, OfficeUser, Outcome, Tied};
 use crate::upstream::model::RcUserId;
@@ -285,7 +286,7 @@ fn agreed(rows: &[Row]) -> bool {
     let count = rows.iter().filter(|row| matches!(row.decision, Decision::Create | Decision::Use(_))).count();
     let mut err = std::io::stderr().lock();
     // Without a terminal to write to there is nobody to ask.
-    if write!(err, "Make agents of {count} people? [y/N] ").and_then(|()| err.flush()).is_err() {
+    if write!(err, "Make agents of {}? [y/N] ", people(count)).and_then(|()| err.flush()).is_err() {
         return false;
     }
     let mut answer = String::new();

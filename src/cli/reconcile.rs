@@ -9,6 +9,7 @@ use serde_json::json;
 use super::operator::operator;
 use super::runtime::beside;
 use super::{Failure, Of, columns, say};
+use crate::domain::words::{count, people};
 use crate::reconcile::Drift;
 
 #[derive(Args)]
@@ -91,9 +92,9 @@ fn tell(drift: &Drift, dry_run: bool, left: usize, as_json: bool) {
     }
     let calls: Vec<String> = drift.calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
     say(&format!(
-        "{} people compared, {} agents listed, {} differ; calls: {}",
-        drift.people,
-        drift.listed,
+        "{} compared, {} listed, {} differ; calls: {}",
+        people(drift.people),
+        count(drift.listed, "agent", "agents"),
         drift.findings.len(),
         if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
     ));

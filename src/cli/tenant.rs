@@ -12,6 +12,7 @@ use serde_json::json;
 use super::operator::operator;
 use super::runtime::{beside, budget_name};
 use super::{Failure, Plain, columns, say};
+use crate::domain::words::count;
 use crate::reconcile::Status;
 
 #[derive(Subcommand)]
@@ -84,7 +85,7 @@ async fn resume(plain: Plain) -> Result<(), Failure> {
         return Ok(());
     }
     let word = if ended.is_some() { "goes on" } else { "was not paused" };
-    say(&format!("tenant {tenant} {word}; {waiting} jobs wait to be carried out"));
+    say(&format!("tenant {tenant} {word}; {} to be carried out", count(waiting, "job waits", "jobs wait")));
     Ok(())
 }
 

@@ -23,6 +23,7 @@ pub mod policy;
 mod properties;
 pub mod reasons;
 pub mod rights_docs;
+pub mod words;
 
 pub use crate::scim::fold;
 pub use ids::{Actor, GroupId, PersonId, TenantId, TenantIdError};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::case::{Case, Look};
-use super::trouble::Trouble;
+use super::trouble::{LOGIN_NAME_TAKEN, Trouble};
 use crate::domain::link::AgentLink;
 use crate::domain::plan::{AgentUpdate, ObservedAgent, same_value};
 use crate::upstream::model::AgentGroupId;
@@ -33,7 +33,9 @@ impl Case<'_> {
         self.link.refused_login = Some(login.to_owned());
         self.save_link().await?;
         self.note_decision("login_kept", &json!({"agentId": update.id, "detail": refusal.detail})).await?;
-        self.notes.push(format!("The login name in RingCX stays as it was: {}", refusal.detail));
+        // What to do about a new agent's name is no advice here.
+        let why = refusal.detail.trim_end_matches(LOGIN_NAME_TAKEN).trim_end();
+        self.notes.push(format!("The login name in RingCX stays as it was: {why}"));
         Ok(())
     }
 

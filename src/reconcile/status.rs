@@ -9,6 +9,7 @@ use super::dry_run::Preview;
 use super::hold;
 use super::{Error, Reconciler};
 use crate::domain::policy::Mode;
+use crate::domain::words::count;
 use crate::domain::{GroupId, TenantId};
 use crate::store::holds::Pause;
 use crate::store::{self, budgets, facts, holds, jobs, losses, people, planned};
@@ -95,8 +96,9 @@ impl Reconciler {
                 let blocked = losses::count_blocked(tx, &id)?;
                 let blocked = (blocked > 0).then(|| {
                     format!(
-                        "The mass-change guard has blocked what would take access from {blocked} people; `ringcx-scim tenant release` \
-                         carries it out, `ringcx-scim tenant reject` drops it."
+                        "The mass-change guard has blocked what would take access from {}; `ringcx-scim tenant release` \
+                         carries it out, `ringcx-scim tenant reject` drops it.",
+                        count(blocked, "person", "people")
                     )
                 });
                 let unmade = jobs::parked_groups(tx, &id)?.into_iter().filter_map(|job| {

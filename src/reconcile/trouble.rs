@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::words::sentence;
 use crate::scim;
 use crate::store;
 use crate::upstream;
@@ -26,6 +27,16 @@ pub(super) enum Trouble {
     /// Our own store is in trouble.
     Store(store::Error),
 }
+
+/// What calls that change an administrator are about.
+pub(super) const ADMINISTRATOR: &str = "the administrator";
+
+/// What can be done where the login name of an agent is taken.
+pub(super) const LOGIN_NAME_TAKEN: &str =
+    "If the login name is taken, set username_template or choose another userName.";
+
+/// The same for an administrator, whose login name is the userName.
+const ADMIN_NAME_TAKEN: &str = "If the login name is taken, choose another userName, or decide with `ringcx-scim import` whose the administrator is.";
 
 /// How long to wait after trouble that names no time of its own.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
@@ -148,21 +159,24 @@ impl Trouble {
             upstream::Error::Outdated => return Self::Outdated,
             _ => {}
         }
+        // Our words follow.
+        let said = sentence(&error.to_string());
         match verdict(doing, Class::of(error)) {
             Verdict::Limited => {
                 let after = if let upstream::Error::Limited { after } = error { *after } else { PAUSE };
                 Self::Limited(after)
             }
-            Verdict::Look => Self::Lost(format!("RingCX gave no answer for {what}: {error}")),
-            Verdict::Wait => Self::Unavailable(PAUSE, format!("RingCX did not serve {what}: {error}")),
+            Verdict::Look => Self::Lost(format!("RingCX gave no answer for {what}: {said}")),
+            Verdict::Wait => Self::Unavailable(PAUSE, format!("RingCX did not serve {what}: {said}")),
             Verdict::Taken if error.names_username() => Self::Refused(scim::Error::uniqueness(format!(
-                "RingCX refused {what}: {error} If the login name is taken, set username_template or choose another userName."
+                "RingCX refused {what}: {said} {}",
+                if what == ADMINISTRATOR { ADMIN_NAME_TAKEN } else { LOGIN_NAME_TAKEN }
             ))),
             Verdict::Taken => {
-                Self::Refused(scim::Error::uniqueness(format!("RingCX refused {what}: {error}")))
+                Self::Refused(scim::Error::uniqueness(format!("RingCX refused {what}: {said}")))
             }
             Verdict::Invalid => {
-                Self::Refused(scim::Error::invalid_value(format!("RingCX refused {what}: {error}")))
+                Self::Refused(scim::Error::invalid_value(format!("RingCX refused {what}: {said}")))
             }
         }
     }

@@ -199,3 +199,13 @@ async fn reconcile_says_what_it_would_do_then_does_it_beside_a_server() {
     serve.kill();
     drop((world.folder, world.simulator));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_the_setting_for_where_the_token_exchange_takes_its_parameters() {
+    let world = world(Profile::Friendly, &[("exchange_params", "query")]).await;
+    let (code, report, _) = run(&world.config, &["check"]).await;
+    let failed = failed(&report);
+    assert_eq!(code, 1, "{failed:?}");
+    let sign_in = failed.iter().find(|line| line.starts_with("sign-in")).unwrap();
+    assert!(sign_in.contains("exchange_params = \"query\""), "{sign_in}");
+}

@@ -180,7 +180,7 @@ async fn a_pause_from_the_command_line_reaches_a_running_server_within_five_seco
     let (_, table) = command(&config, &["tenant", "status"]).await;
     assert!(table.contains("cli:kim") && table.contains("create: 1 waiting"), "{table}");
     let (code, said) = command(&config, &["tenant", "resume"]).await;
-    assert!(code == 0 && said.contains("1 jobs wait"), "{said}");
+    assert!(code == 0 && said.contains("1 job waits"), "{said}");
     let ringcx = simulator.admin();
     let begun = Instant::now();
     until("the create", async || (ringcx.agents().len() == 2).then_some(())).await;

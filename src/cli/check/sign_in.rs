@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Patient, Report, clause};
 use crate::clock::Clock;
-use crate::upstream::Error;
 use crate::upstream::model::Identity;
+use crate::upstream::{Error, ExchangeParams};
 
 /// Seconds of difference that are worth a word, and those at which tokens and audit records go wrong.
 const OFF: u64 = 30;
@@ -80,8 +80,14 @@ fn remedy(patient: &Patient<'_>, error: &Error) -> String {
             format!("put a live token of a RingCX administrator into tenant.{tenant}.ringcx.api_token")
         }
         Error::Unauthorized(_) => {
-            "make the RingCentral user of the JWT a RingCX administrator, and link the two accounts"
-                .to_owned()
+            let other = match patient.settings.ringcx.exchange_params {
+                ExchangeParams::Body => "query",
+                ExchangeParams::Query => "body",
+            };
+            format!(
+                "make the RingCentral user of the JWT a RingCX administrator, and link the two accounts; where both are so, set \
+                 tenant.{tenant}.ringcx.exchange_params = \"{other}\""
+            )
         }
         Error::Limited { .. } => {
             "too much is asked of this account at the moment, try again later".to_owned()

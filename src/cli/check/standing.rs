@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Patient, Report, clause};
 use crate::clock::Clock;
+use crate::domain::words::people;
 use crate::reconcile::Hold;
 use crate::store::{self, jobs, losses, survey};
 
@@ -93,10 +94,6 @@ async fn parked(patient: &Patient<'_>, report: &mut Report) -> Result<(), store:
         );
     }
     Ok(())
-}
-
-fn people(count: usize) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
 /// An attribute mapping without `active` switches nobody off, and nobody notices until somebody has left.

@@ -13,6 +13,7 @@ use super::super::{Failure, Of, columns, say};
 use super::fates::Fates;
 use super::plan::{self, Asked, agrees};
 use crate::config::Config;
+use crate::domain::words::{self, people};
 use crate::domain::{GroupId, TenantId};
 use crate::reconcile::{self, Decided, Preview, Released, Verdict};
 
@@ -126,7 +127,7 @@ async fn decide(config: &Config, tenant: &TenantId, whom: Whom, yes: bool) -> Re
         }
         say(&said.to_string());
     } else if planned > 0 {
-        say(&format!("{planned} people and groups of the plan are released; the server carries them out"));
+        say(&format!("released from the plan: {}; the server carries it out", plan::subjects(planned)));
     }
     if !whom.json && (planned == 0 || !decided.is_nothing()) {
         tell(&decided, verdict);
@@ -217,7 +218,10 @@ fn tell(decided: &Decided, verdict: Verdict) {
         ));
     }
     if decided.unparked > 0 {
-        say(&format!("{} waited for a person and is tried again", jobs(decided.unparked)));
+        say(&format!(
+            "{} waited for a person and is tried again",
+            words::count(decided.unparked, "job", "jobs")
+        ));
     }
     if !decided.left.is_empty() {
         let mut table = columns(["person", "why it could not be done"]);
@@ -226,12 +230,4 @@ fn tell(decided: &Decided, verdict: Verdict) {
         }
         say(&table.to_string());
     }
-}
-
-fn people(count: usize) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
-}
-
-fn jobs(count: u64) -> String {
-    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }

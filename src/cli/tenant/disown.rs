@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::operator::operator;
 use super::super::runtime::beside;
 use super::super::{Failure, Of, say};
+use crate::domain::words::people;
 
 #[derive(Args)]
 pub(in crate::cli) struct Options {
@@ -34,15 +35,15 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
         say(&json!({"tenant": tenant, "disowned": disowned.people, "busy": disowned.busy}).to_string());
     } else {
         say(&format!(
-            "{} people are handed back; RingCX is as it was, and the identity provider does not find them here any more",
-            disowned.people.len()
+            "handed back: {}; RingCX is as it was, and the identity provider does not find them here any more",
+            people(disowned.people.len())
         ));
     }
     if disowned.busy.is_empty() {
         return Ok(());
     }
     Err(Failure::Ran(anyhow!(
-        "{} people are being worked on; run `ringcx-scim tenant pause --all`, then this command again",
-        disowned.busy.len()
+        "still at work on {}; run `ringcx-scim tenant pause --all`, then this command again",
+        people(disowned.busy.len())
     )))
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use super::super::operator::operator;
 use super::super::{Failure, columns, say};
 use crate::domain::TenantId;
+use crate::domain::words::count;
 use crate::reconcile::{Preview, Reconciler, Released};
 
 /// How the operator wants to be asked.
@@ -39,12 +40,17 @@ pub(super) async fn release(
     Ok((preview, released))
 }
 
+/// People and groups in a number.
+pub(super) fn subjects(number: usize) -> String {
+    count(number, "person or group", "people and groups")
+}
+
 /// Whether the operator, who has seen the plan, wants it carried out.
 fn wants(tenant: &TenantId, preview: &Preview) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Input(anyhow!(
-            "{} people and groups of tenant {tenant} wait for a release; say --yes to carry the plan out",
-            preview.subjects
+            "tenant {tenant} waits for a release that concerns {}; say --yes to carry the plan out",
+            subjects(preview.subjects)
         )));
     }
     agrees()
@@ -73,11 +79,11 @@ pub(super) fn tell(preview: &Preview) {
     say(&table.to_string());
     let totals: Vec<String> = preview.totals.iter().map(|(step, count)| format!("{count} {step}")).collect();
     say(&format!(
-        "{} people and groups: {}; about {} calls, {} minutes",
-        preview.subjects,
+        "{}: {}; about {}, {}",
+        subjects(preview.subjects),
         totals.join(", "),
-        preview.calls,
-        preview.minutes
+        count(preview.calls, "call", "calls"),
+        count(preview.minutes, "minute", "minutes")
     ));
     if preview.awaits_release {
         say("nothing of it is done before `ringcx-scim tenant release`");

@@ -138,6 +138,21 @@ fn the_failure_table_is_the_page_in_the_docs() {
 }
 
 #[test]
+fn what_can_be_done_about_a_taken_name_fits_whose_name_it_is() {
+    let taken = upstream::Error::Conflict("A user with this userName exists".to_owned());
+    let of_agent = text(&Trouble::of(Doing::Changing, "the agent", &taken));
+    let of_admin = text(&Trouble::of(Doing::Changing, ADMINISTRATOR, &taken));
+    assert!(
+        of_agent.contains("exists. If the login name") && of_agent.contains("username_template"),
+        "{of_agent}"
+    );
+    assert!(
+        of_admin.contains("exists. If the login name") && !of_admin.contains("username_template"),
+        "{of_admin}"
+    );
+}
+
+#[test]
 fn taking_access_away_takes_no_for_no_answer() {
     for (class, verdicts) in TABLE {
         assert!(
