@@ -9,8 +9,8 @@ RUN apk add --no-cache build-base cmake linux-headers perl
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
-    cargo build --release --locked --bin ringcx-scim \
-    && cp target/release/ringcx-scim /ringcx-scim \
+    cargo build --profile dist --locked --bin ringcx-scim \
+    && cp target/dist/ringcx-scim /ringcx-scim \
     && mkdir /empty
 # A binary that wants a loader would not start in the image below.
 RUN ! readelf --program-headers /ringcx-scim | grep -q INTERP

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// A number and what it counts, as in "1 person" and "2 people".
-pub fn count<N: Display + PartialEq + From<u8>>(number: N, one: &str, several: &str) -> String {
+pub fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, one: &str, several: &str) -> String {
     let what = if number == N::from(1) { one } else { several };
     format!("{number} {what}")
 }
