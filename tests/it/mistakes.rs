@@ -275,7 +275,8 @@ const TROUBLES: [(&str, Spoil, &str, &str); 16] = [
         |world| world.ringcx.fault(Fault::always("exchangeToken", FaultKind::Unauthorized)),
         "fail",
         "sign-in: RingCX does not take the credential: the bridge's own credential was not accepted (Jwt is expired); make the RingCentral \
-         user of the JWT a RingCX administrator, and link the two accounts",
+         user of the JWT a RingCX administrator, and link the two accounts; where both are so, set \
+         tenant.default.ringcx.exchange_params = \"query\"",
     ),
 ];
 
