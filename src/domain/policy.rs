@@ -68,8 +68,8 @@ pub struct Policy {
     pub admin_regional_settings: Map<String, Value>,
     /// Who wins when somebody is switched off in RingCX by hand.
     pub drift_policy: DriftPolicy,
-    /// What is done about agents, and roles that the bridge gave, that somebody changed in RingCX by hand; default `repair`. Whoever the identity provider has
-    /// switched off is switched off again in any case.
+    /// What is done about agents, and roles that the bridge gave, that somebody changed in RingCX by hand; default `repair`.
+    /// Whoever the identity provider has switched off is switched off again in any case.
     pub on_drift: OnDrift,
     /// How often everybody is compared with RingCX's lists; 0 s: never. Default 6 h.
     pub reconcile_every: Span,

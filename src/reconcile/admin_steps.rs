@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::case::{Case, Entry, Look};
-use super::trouble::{Class, Doing, Trouble};
+use super::trouble::{Doing, Trouble, is_taken};
 use crate::domain::link::{AdminLink, about_to_set};
 use crate::domain::plan::{NewAdmin, ObservedAdmin};
 use crate::store::inventory;
@@ -31,8 +31,7 @@ impl Case<'_> {
             sso: policy.admin_sso,
         };
         let made = self.calls.create_admin(body, &onboarding).await;
-        let taken =
-            made.as_ref().is_err_and(|error| matches!(Class::of(error), Class::NameTaken | Class::Conflict));
+        let taken = is_taken(&made);
         let made = self.made(Doing::Changing, entry, made, "the administrator").await;
         if taken {
             self.taken_by_an_earlier_try("createAdmin").await?;

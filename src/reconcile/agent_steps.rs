@@ -7,7 +7,7 @@ use super::case::{Case, Entry};
 use super::extension::{Sought, about_extension};
 use super::matching;
 use super::password;
-use super::trouble::{Class, Doing, Trouble};
+use super::trouble::{Doing, Trouble, is_taken};
 use crate::domain::desired::DesiredAgent;
 use crate::domain::found::Found;
 use crate::domain::link::{AgentGroupAgent, AgentLink, about_to_set};
@@ -55,18 +55,17 @@ impl Case<'_> {
         })?;
         body.insert("password".to_owned(), json!(password.expose_secret()));
         let made = self.calls.create_agent(new.group, body).await;
-        let taken =
-            made.as_ref().is_err_and(|error| matches!(Class::of(error), Class::NameTaken | Class::Conflict));
+        let taken = is_taken(&made);
         let nowhere = matches!(made, Err(upstream::Error::NotFound));
-        let made = self.made(Doing::Changing, entry, made, "the agent").await;
+        let mut made = self.made(Doing::Changing, entry, made, "the agent").await;
         if nowhere && self.group_is_gone(new.group).await? {
             return Err(Trouble::Lost(format!("Agent group {} is not in RingCX any more.", new.group)));
         }
         if taken {
             self.taken_by_an_earlier_try("createAgent").await?;
             self.taken_by_a_stranger(&new.login).await?;
+            made = self.name_the_holder(made, &new.login).await?;
         }
-        let made = if taken { self.name_the_holder(made, &new.login).await? } else { made };
         let (entry, made) = made.map_err(about_extension)?;
         self.note_unlinked(missing);
         // The answer leaves fields out, the e-mail address among them; what it does not contradict was taken as sent.

@@ -9,11 +9,12 @@ use crate::upstream::Lane;
 
 /// Looks in the inventory, as it was last read, for agents that were let go of.
 pub(super) fn look_in_inventory(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<(), store::Error> {
-    let mut read = Vec::new();
     for lost in lost::all(tx, tenant)?.into_iter().filter(|lost| lost.kind == Kind::Agent) {
-        read.extend(inventory::get(tx, tenant, lost.kind, lost.id)?);
+        if let Some(item) = inventory::get(tx, tenant, lost.kind, lost.id)? {
+            give_back(tx, tenant, &lost, item.seen)?;
+        }
     }
-    look(tx, tenant, &read)
+    Ok(())
 }
 
 /// Looks among accounts that were just read for those that were let go of.

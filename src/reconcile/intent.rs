@@ -390,7 +390,6 @@ fn not_met() -> Outcome {
     }
 }
 
-/// For the auditor: what changes, and whether RingCX has to do with it.
 /// A record of a create, with the accounts in RingCX that the person has taken over.
 fn with_accounts(tx: &mut Tx<'_>, tenant: &TenantId, record: audit::Record) -> Result<audit::Record, Error> {
     let Some(person) = &record.person else { return Ok(record) };
@@ -406,6 +405,7 @@ fn with_accounts(tx: &mut Tx<'_>, tenant: &TenantId, record: audit::Record) -> R
     Ok(audit::Record { detail: Value::Object(detail).to_string(), ..record })
 }
 
+/// For the auditor: what changes, and whether RingCX has to do with it.
 fn decided(record: &audit::Record, accepted: &Accepted, changed: Value) -> audit::Record {
     let (person, decision) = match accepted {
         Accepted::Now(id) => (Some(id), json!({"decision": "stored"})),

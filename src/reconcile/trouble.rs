@@ -28,6 +28,11 @@ pub(super) enum Trouble {
     Store(store::Error),
 }
 
+/// Whether RingCX has refused a create because somebody has the name.
+pub(super) fn is_taken<T>(made: &Result<T, upstream::Error>) -> bool {
+    made.as_ref().is_err_and(|error| matches!(Class::of(error), Class::NameTaken | Class::Conflict))
+}
+
 /// What calls that change an administrator are about.
 pub(super) const ADMINISTRATOR: &str = "the administrator";
 

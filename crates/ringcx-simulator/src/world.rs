@@ -199,7 +199,6 @@ pub(crate) struct World {
     pub(crate) platform: Vec<Token>,
     pub(crate) access: Vec<Token>,
     pub(crate) refresh: Vec<Token>,
-    /// The permanent tokens of the service administrator.
     /// Permanent tokens, and the administrator whose they are.
     pub(crate) api_tokens: BTreeMap<String, i64>,
     /// The calls of the admin API that still count; under one name, or by token.
