@@ -12,21 +12,21 @@ use serde_json::json;
 use super::agent_steps::{LATE, LOOKS};
 use super::case::Case;
 use super::fence::foreign;
+use super::matching;
 use super::steps::{Errand, Settled};
 use super::trouble::{Doing, PAUSE, Trouble};
 use super::work::parse;
 use super::{Reconciler, Tenant};
 use crate::domain::desired::{Desired, DesiredAgent};
-use crate::domain::found::Found;
 use crate::domain::import::AccountRef;
-use crate::domain::link::{AgentGroupAgent, AgentLink, NoExtension, Unlinked};
+use crate::domain::link::{NoExtension, Unlinked};
 use crate::domain::office::{Choice, Extensions};
 use crate::domain::person;
 use crate::domain::plan::ObservedAgent;
 use crate::domain::policy::LinkExtension;
 use crate::scim;
 use crate::store::{self, imports, inventory, jobs, leases, links, people};
-use crate::upstream::model::{AgentGroupId, AgentId, RcAccess, RcUserId};
+use crate::upstream::model::{AgentId, RcAccess, RcUserId};
 use crate::upstream::{self, Lane};
 
 /// How long the list of extensions is believed.
@@ -196,46 +196,28 @@ impl Case<'_> {
             })
             .await?;
         let may = item.active && !left_out && self.tenant.policy.link_existing;
-        let (Some(group), None, true) = (item.group, &whose, may) else {
+        let (Some(_), None, true) = (item.group, &whose, may) else {
             let whose = whose.map(|person| format!(" of user {person}")).unwrap_or_default();
             return Err(Trouble::Refused(scim::Error::uniqueness(format!(
                 "RingCentral extension {extension} is tied to RingCX agent {agent}{whose}; decide with `ringcx-scim import` \\
                  whether they belong together, or change the link in RingCX."
             ))));
         };
-        self.tie(item, AgentGroupId(group), Some(extension)).await?;
+        self.tie(item).await?;
         Ok(Trouble::Lost(format!("RingCX agent {agent} has this person's extension and is taken over.")))
     }
 
     /// Takes over an active agent that was found by its login name; what is answered has the work look at it before it goes on.
     pub(super) async fn take_over(&mut self, item: &inventory::Item) -> Result<Trouble, Trouble> {
-        let group = AgentGroupId(item.group.unwrap_or_default());
-        self.tie(item, group, item.rc_user_id.map(RcUserId)).await?;
+        self.tie(item).await?;
         Ok(Trouble::Lost(format!("RingCX agent {} has this person's login name and is taken over.", item.id)))
     }
 
     /// Ties the person to an agent that RingCX has.
-    async fn tie(
-        &mut self,
-        item: &inventory::Item,
-        group: AgentGroupId,
-        extension: Option<RcUserId>,
-    ) -> Result<(), Trouble> {
-        let linked = json!({"linked": {"agentId": item.id}, "rcUserId": extension});
+    async fn tie(&mut self, item: &inventory::Item) -> Result<(), Trouble> {
+        let linked = json!({"linked": {"agentId": item.id}, "rcUserId": item.rc_user_id});
         self.note_decision("link", &linked).await?;
-        self.link.agent = Some(AgentLink {
-            id: AgentGroupAgent { agent: AgentId(item.id), group },
-            username: item.name.clone(),
-            ours: false,
-            home: Some(group),
-            enabled: true,
-            owned: std::collections::BTreeSet::new(),
-            former: std::collections::BTreeMap::new(),
-            wrote_external_id: false,
-            rc_user_id: extension,
-            unseen: true,
-            found: Found::default(),
-        });
+        self.link.agent = Some(matching::link_to(item));
         self.save_link().await
     }
 

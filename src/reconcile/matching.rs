@@ -1,5 +1,7 @@
 //! Which account that RingCX already has belongs to a new person.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::domain::found::Found;
 use crate::domain::import::AccountRef;
 use crate::domain::link::{AdminLink, AgentGroupAgent, AgentLink, Link};
@@ -110,27 +112,44 @@ fn adopt_agent(
         refuse_foreign(tx, id, &named)?;
         found = unlinked(tx, id, named)?;
     }
-    refuse_left_out(tx, id, &found)?;
+    match the_one(tx, id, found)? {
+        Some(item) => Ok(Some(link_to(&item))),
+        None => refuse_equal_email(tx, tenant, keys).map(|()| None),
+    }
+}
+
+/// The agent, of those that were found for a person, that is taken over.
+///
+/// # Errors
+/// 409 where only a person can decide: one that a decision has left out, one that is switched off, or several.
+pub(super) fn the_one(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    mut found: Vec<Item>,
+) -> Result<Option<Item>, Error> {
+    refuse_left_out(tx, tenant, &found)?;
     match found.as_slice() {
-        [] => refuse_equal_email(tx, tenant, keys).map(|()| None),
-        [item] if item.active => Ok(Some(AgentLink {
-            id: AgentGroupAgent {
-                agent: AgentId(item.id),
-                group: AgentGroupId(item.group.unwrap_or_default()),
-            },
-            username: item.name.clone(),
-            ours: false,
-            home: item.group.map(AgentGroupId),
-            enabled: true,
-            owned: std::collections::BTreeSet::new(),
-            former: std::collections::BTreeMap::new(),
-            wrote_external_id: false,
-            rc_user_id: item.rc_user_id.map(RcUserId),
-            unseen: true,
-            found: Found::default(),
-        })),
+        [] => Ok(None),
+        [item] if item.active => Ok(found.pop()),
         [item] => Err(undecided(&format!("RingCX agent {} has this user name and is switched off", item.id))),
         several => Err(undecided(&format!("RingCX agents {} could all be this person", ids(several)))),
+    }
+}
+
+/// The link to an active agent that is taken over, as the lists have shown it.
+pub(super) fn link_to(item: &Item) -> AgentLink {
+    AgentLink {
+        id: AgentGroupAgent { agent: AgentId(item.id), group: AgentGroupId(item.group.unwrap_or_default()) },
+        username: item.name.clone(),
+        ours: false,
+        home: item.group.map(AgentGroupId),
+        enabled: true,
+        owned: BTreeSet::new(),
+        former: BTreeMap::new(),
+        wrote_external_id: false,
+        rc_user_id: item.rc_user_id.map(RcUserId),
+        unseen: true,
+        found: Found::default(),
     }
 }
 
@@ -310,7 +329,7 @@ fn rewritten_range(login: &str, account_id: &str) -> (String, String) {
 }
 
 /// Their ids, in one line.
-pub(super) fn ids(items: &[Item]) -> String {
+fn ids(items: &[Item]) -> String {
     items.iter().map(|item| item.id.to_string()).collect::<Vec<_>>().join(", ")
 }
 

@@ -8,7 +8,6 @@ use super::case::Case;
 use super::contact;
 use super::matching;
 use super::trouble::Trouble;
-use crate::scim;
 use crate::store::inventory;
 
 /// How old the lists may be in which such an agent is looked for: one look serves all who meet a taken name meanwhile.
@@ -31,18 +30,13 @@ impl Case<'_> {
             .store
             .read(move |tx| {
                 let named = matching::of_login_name(tx, &tenant, &account, &login)?;
-                matching::unlinked(tx, &tenant, named)
+                let free = matching::unlinked(tx, &tenant, named)?;
+                matching::the_one(tx, &tenant, free)
             })
             .await?;
-        match found.as_slice() {
-            [] => Ok(()),
-            [item] if item.active => Err(self.take_over(item).await?),
-            [item] => {
-                Err(undecided(&format!("RingCX agent {} has this user name and is switched off", item.id)))
-            }
-            several => {
-                Err(undecided(&format!("RingCX agents {} could all be this person", matching::ids(several))))
-            }
+        match found {
+            None => Ok(()),
+            Some(item) => Err(self.take_over(&item).await?),
         }
     }
 
@@ -63,9 +57,4 @@ impl Case<'_> {
         *last = Some(Instant::now());
         Ok(())
     }
-}
-
-fn undecided(what: &str) -> Trouble {
-    let why: scim::Error = matching::question(what);
-    Trouble::Refused(why)
 }

@@ -46,6 +46,15 @@ const ADMIN_NAME_TAKEN: &str = "If the login name is taken, choose another userN
 /// How long to wait after trouble that names no time of its own.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
+impl From<super::Error> for Trouble {
+    fn from(error: super::Error) -> Self {
+        match error {
+            super::Error::Scim(why) => Self::Refused(why),
+            super::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl From<store::Error> for Trouble {
     fn from(error: store::Error) -> Self {
         Self::Store(error)

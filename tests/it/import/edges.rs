@@ -189,6 +189,26 @@ async fn what_was_left_out_by_decision_is_taken_over_by_no_create() {
     assert_eq!((answer.status, &answer.body[RINGCX]["agentId"]), (201, &json!("5002")), "{}", answer.text);
 }
 
+/// The decision also holds where the name turns out to be taken much later, when the person is to have an agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_left_out_by_decision_is_taken_over_by_no_later_create() {
+    let centre = start(Seed::empty().group(1001, "UK Agents"), "").await;
+    let person = json!({"userName": "zed@example.com", RINGCX: {"persona": "none"}});
+    let made = centre.bridge.send("POST", "/Users", Some(&person)).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let by_hand = centre.bridge.ringcx.add_agent(1001, json!({"username": "zed@example.com"}));
+    assert_eq!(centre.import(&["--decide", &format!("agent:{by_hand}=skip")]).0, 0);
+    let before = centre.bridge.ringcx.state();
+    let path = format!("/Users/{}", made.body["id"].as_str().unwrap());
+    let works = json!({"userName": "zed@example.com", RINGCX: {"persona": "agent"}});
+    let refused = centre.bridge.send("PUT", &path, Some(&works)).await;
+    assert_eq!((refused.status, &refused.body["scimType"]), (409, &json!("uniqueness")), "{}", refused.text);
+    assert!(refused.text.contains(&format!("--decide agent:{by_hand}=ask")), "{}", refused.text);
+    assert_eq!(centre.bridge.ringcx.state(), before);
+    let shown = centre.bridge.send("GET", &path, None).await;
+    assert_eq!(shown.body[RINGCX]["agentId"], json!(null), "{}", shown.text);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_known_administrator_is_refused_before_an_agent_is_made_for_nothing() {
     let policy = "allowed_roles = [\"REPORT_ADMINISTRATIVE_USER\"]\n";
