@@ -17,6 +17,7 @@ use super::listing::Listed;
 use super::tenant::Known;
 use super::work::{Loaded, parse, wish};
 use super::{ContactError, Error, Reconciler, Tenant, digest, found_again};
+use crate::domain::desired::Desired;
 use crate::domain::plan::{self, Circumstances, Observed, ObservedAdmin, ObservedAgent, Scope, Step};
 use crate::domain::policy::OnDrift;
 use crate::domain::{Actor, PersonId, TenantId};
@@ -108,17 +109,18 @@ impl Reconciler {
             self.tell("comparing people", done, all);
             let Some(loaded) = self.load(&tenant, &id).await? else { continue };
             drift.people += 1;
+            let desired = due(&tenant, &known, &loaded)?;
             let found = match listed_agent(&loaded, &listed) {
                 // What a guard kept of an administrator stands in no list of agents.
-                Some(found) if person.is_none() && !unsettled_admin(&tenant, &known, &loaded)? => {
+                Some(found) if person.is_none() && !unsettled_admin(&tenant, &loaded, &desired) => {
                     let mut differs = compare(&tenant, &loaded, found);
-                    differs.extend(compare_names(&tenant, &known, &loaded, &found.1)?);
+                    differs.extend(compare_names(&tenant, &loaded, &desired, &found.1));
                     differs
                 }
                 _ => self.look_at(&tenant, &known, &calls, &loaded).await?,
             };
             drift.findings.extend(found);
-            drift.findings.extend(compare_admin(&tenant, &known, &loaded, &admins)?);
+            drift.findings.extend(compare_admin(&tenant, &loaded, &desired, &admins));
         }
         self.tell("comparing people", all, all);
         let after = tenant.ringcx.calls_made();
@@ -296,13 +298,16 @@ async fn find(
 
 /// Whether RingCX has not confirmed what the person ought to have as an administrator: a guard has kept it, or the settings have
 /// changed since.
-pub(super) fn unsettled_admin(tenant: &Tenant, known: &Known, loaded: &Loaded) -> Result<bool, store::Error> {
+pub(super) fn unsettled_admin(tenant: &Tenant, loaded: &Loaded, desired: &Desired) -> bool {
     if loaded.link.admin.is_some() && loaded.link.admin_applied.is_none() {
-        return Ok(true);
+        return true;
     }
-    let (user, deleted) = (parse(&loaded.person.body)?, loaded.person.deleted.is_some());
-    let desired = wish(tenant, known, &user, loaded, deleted);
-    Ok(digest::of(&desired, &loaded.link, &tenant.policy).admin != loaded.link.admin_applied)
+    digest::of(desired, &loaded.link, &tenant.policy).admin != loaded.link.admin_applied
+}
+
+/// What a person ought to have by what the store has confirmed of them.
+pub(super) fn due(tenant: &Tenant, known: &Known, loaded: &Loaded) -> Result<Desired, store::Error> {
+    Ok(wish(tenant, known, &parse(&loaded.person.body)?, loaded, loaded.person.deleted.is_some()))
 }
 
 fn listed_agent<'a>(loaded: &Loaded, listed: &'a Listed) -> Option<&'a (AgentGroupId, Agent)> {
@@ -344,27 +349,26 @@ pub(super) fn compare(
 /// itself.
 pub(super) fn compare_names(
     tenant: &Tenant,
-    known: &Known,
     loaded: &Loaded,
+    desired: &Desired,
     agent: &Agent,
-) -> Result<Option<Finding>, store::Error> {
-    let Some(link) = &loaded.link.agent else { return Ok(None) };
+) -> Option<Finding> {
+    let link = loaded.link.agent.as_ref()?;
     if !loaded.waiting.is_empty() || loaded.person.deleted.is_some() {
-        return Ok(None);
+        return None;
     }
-    let desired = wish(tenant, known, &parse(&loaded.person.body)?, loaded, false);
-    let Some(wanted) = desired.agent.filter(|_| desired.active) else { return Ok(None) };
+    let wanted = desired.agent.as_ref().filter(|_| desired.active)?;
     let differs = |field: &&str| {
         let (shown, due) = (agent.raw().get(*field), wanted.fields.get(*field));
         link.owned.contains(*field) && shown.is_some_and(Value::is_string) && due.is_some() && shown != due
     };
     let names: Vec<&str> = ["firstName", "lastName"].into_iter().filter(differs).collect();
     if names.is_empty() {
-        return Ok(None);
+        return None;
     }
     let detail = format!("would update agent {} ({}), as the list shows it", link.id.agent, names.join(", "));
     let repair = tenant.policy.on_drift == OnDrift::Repair;
-    Ok(Some(finding(loaded, Kind::Pending, detail, repair)))
+    Some(finding(loaded, Kind::Pending, detail, repair))
 }
 
 fn finding(loaded: &Loaded, kind: Kind, detail: String, repair: bool) -> Finding {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::drift::{compare, compare_admin, compare_names, list_admins, unsettled_admin};
+use super::drift::{compare, compare_admin, compare_names, due, list_admins, unsettled_admin};
 use super::group_work::mend_ties;
 use super::rounds::{ROUND_AT, contact};
 use super::tenant::Known;
@@ -129,7 +129,8 @@ impl Reconciler {
                 continue;
             };
             let Some(loaded) = self.load(tenant, &person).await? else { continue };
-            found.extend(compare_admin(tenant, &known, &loaded, &admins)?);
+            let desired = due(tenant, &known, &loaded)?;
+            found.extend(compare_admin(tenant, &loaded, &desired, &admins));
         }
         self.deal_with(tenant, found).await
     }
@@ -156,7 +157,8 @@ impl Reconciler {
                 let Some(person) = person else { continue };
                 let Some(loaded) = self.load(tenant, &person).await? else { continue };
                 found.extend(compare(tenant, &loaded, shown));
-                found.extend(compare_names(tenant, &known, &loaded, &shown.1)?);
+                let desired = due(tenant, &known, &loaded)?;
+                found.extend(compare_names(tenant, &loaded, &desired, &shown.1));
             }
             self.deal_with(tenant, found).await?;
             place.next = Next::Groups(Some(id));
@@ -201,7 +203,8 @@ impl Reconciler {
         place: &mut Place,
     ) -> Result<bool, ContactError> {
         let Some(loaded) = self.load(tenant, id).await? else { return Ok(false) };
-        if !unsettled_admin(tenant, known, &loaded)?
+        let desired = due(tenant, known, &loaded)?;
+        if !unsettled_admin(tenant, &loaded, &desired)
             && let Some(link) = &loaded.link.agent
         {
             let (of, agent) = (tenant.id.clone(), link.id.agent.0);

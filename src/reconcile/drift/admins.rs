@@ -7,9 +7,7 @@ use crate::domain::desired::Desired;
 use crate::domain::link::AdminLink;
 use crate::domain::policy::OnDrift;
 use crate::reconcile::Tenant;
-use crate::reconcile::tenant::Known;
-use crate::reconcile::work::{Loaded, parse, wish};
-use crate::store;
+use crate::reconcile::work::Loaded;
 use crate::upstream::model::{Admin, RoleType, UserId};
 use crate::upstream::{self, Calls};
 
@@ -32,14 +30,12 @@ pub(in crate::reconcile) async fn list_admins(
 /// One that the list leaves out is not gone.
 pub(in crate::reconcile) fn compare_admin(
     tenant: &Tenant,
-    known: &Known,
     loaded: &Loaded,
+    desired: &Desired,
     admins: &BTreeMap<UserId, Admin>,
-) -> Result<Vec<Finding>, store::Error> {
-    let Some(link) = &loaded.link.admin else { return Ok(Vec::new()) };
-    let Some(admin) = admins.get(&link.id) else { return Ok(Vec::new()) };
-    let deleted = loaded.person.deleted.is_some();
-    let desired = wish(tenant, known, &parse(&loaded.person.body)?, loaded, deleted);
+) -> Vec<Finding> {
+    let Some(link) = &loaded.link.admin else { return Vec::new() };
+    let Some(admin) = admins.get(&link.id) else { return Vec::new() };
     let mut found = Vec::new();
     let mut say = |kind, detail: String, repair| {
         let account = format!("administrator {}", link.id);
@@ -58,9 +54,9 @@ pub(in crate::reconcile) fn compare_admin(
         _ => {}
     }
     // What waits, or was never confirmed, is looked at under the administrator's own path.
-    let (Some(shown), true) = (admin.roles_shown(), loaded.waiting.is_empty()) else { return Ok(found) };
-    let roles = Roles::of(link, &desired, &shown);
-    if !unsettled_admin(tenant, known, loaded)? {
+    let (Some(shown), true) = (admin.roles_shown(), loaded.waiting.is_empty()) else { return found };
+    let roles = Roles::of(link, desired, &shown);
+    if !unsettled_admin(tenant, loaded, desired) {
         let repair = tenant.policy.on_drift == OnDrift::Repair;
         if admin.enabled() && !roles.gone.is_empty() {
             say(Kind::Pending, format!("would give {} again, taken by hand", named(&roles.gone)), repair);
@@ -74,7 +70,7 @@ pub(in crate::reconcile) fn compare_admin(
             format!("has {}, which the bridge has not given and does not take", named(&roles.foreign));
         say(Kind::ForeignRole, detail, false);
     }
-    Ok(found)
+    found
 }
 
 /// How the roles of an administrator differ.
