@@ -41,6 +41,7 @@ mod lease;
 mod leniency;
 mod listing;
 mod matching;
+mod missing;
 mod nesting;
 mod observe;
 mod office;

@@ -48,11 +48,11 @@ impl Case<'_> {
     /// Looks at each persona in scope, whatever becomes of the look at the other one.
     pub(super) async fn observe_each(&mut self, desired: &Desired, scope: Scope) -> Result<(), Trouble> {
         let Scope { agent, admin } = self.sight.within(scope);
-        if let Err(trouble) = self.observe(desired, Scope { agent, admin: false }).await {
+        if agent && let Err(trouble) = self.observe_agent(desired).await {
             self.sight.put_aside(trouble)?;
             self.sight.hidden.agent = true;
         }
-        if let Err(trouble) = self.observe(desired, Scope { agent: false, admin }).await {
+        if admin && let Err(trouble) = self.observe_admin(desired).await {
             self.sight.put_aside(trouble)?;
             self.sight.hidden.admin = true;
         }
