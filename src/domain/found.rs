@@ -180,14 +180,9 @@ pub fn address_of(agent: &Agent) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn agent(value: Value) -> Agent {
-        let Value::Object(raw) = value else { panic!("not an object") };
-        Agent::from_raw(raw)
-    }
-
     #[test]
     fn what_was_found_is_shown_in_the_types_of_the_schema() {
-        let seen = agent(json!({
+        let seen = Agent::from_json(json!({
             "agentId": 1, "agentType": "MULTI_USER", "agentRank": "12", "location": "Leeds", "team": "", "allowChat": false,
             "rcUserId": 3_361_292_020_i64, "phoneLoginPin": "1234", "password": "secret", "maxChats": null,
         }));
@@ -202,7 +197,7 @@ mod tests {
 
     #[test]
     fn passwords_and_pins_are_not_kept_of_a_read() {
-        let seen = agent(
+        let seen = Agent::from_json(
             json!({"agentId": "1", "username": "a@b.c", "password": "secret", "phoneLoginPin": "1234", "sipPassword": "x"}),
         );
         assert_eq!(
@@ -213,7 +208,7 @@ mod tests {
 
     #[test]
     fn an_echo_is_no_wish_and_another_value_is() {
-        let found = Found::of(&agent(json!({"agentId": 1, "location": "Leeds", "team": "Blue"})));
+        let found = Found::of(&Agent::from_json(json!({"agentId": 1, "location": "Leeds", "team": "Blue"})));
         let mut user = Resource::default();
         user.set(&format!("{RINGCX_USER}:location"), json!("Leeds"));
         user.set(&format!("{RINGCX_USER}:team"), json!("Red"));
@@ -224,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_person_without_an_address_shows_a_login_name_that_is_one() {
-        let address = |value| address_of(&agent(value)).map(str::to_owned);
+        let address = |value| address_of(&Agent::from_json(value)).map(str::to_owned);
         assert_eq!(address(json!({"username": "jo@b.com"})).as_deref(), Some("jo@b.com"));
         assert_eq!(address(json!({"username": "jo"})), None);
         assert_eq!(address(json!({"username": "jo+15300002_7@b.com"})), None);

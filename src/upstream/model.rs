@@ -189,6 +189,12 @@ impl Agent {
         Self(raw)
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_json(value: Value) -> Self {
+        let Value::Object(raw) = value else { panic!("not an object") };
+        Self(raw)
+    }
+
     /// The whole object.
     pub fn raw(&self) -> &Map<String, Value> {
         &self.0
@@ -378,16 +384,14 @@ mod tests {
 
     use super::*;
 
-    fn agent(value: Value) -> Agent {
-        let Value::Object(raw) = value else { panic!("not an object") };
-        Agent::from_raw(raw)
-    }
-
     #[test]
     fn ids_are_numbers_or_texts() {
-        assert_eq!(agent(json!({"agentId": "7", "agentGroup": {"id": 3}})).id(), Some(AgentId(7)));
-        assert_eq!(agent(json!({"agentGroup": {"agentGroupId": "3"}})).group_id(), Some(AgentGroupId(3)));
-        assert_eq!(agent(json!({"groupId": 4})).group_id(), Some(AgentGroupId(4)));
+        assert_eq!(Agent::from_json(json!({"agentId": "7", "agentGroup": {"id": 3}})).id(), Some(AgentId(7)));
+        assert_eq!(
+            Agent::from_json(json!({"agentGroup": {"agentGroupId": "3"}})).group_id(),
+            Some(AgentGroupId(3))
+        );
+        assert_eq!(Agent::from_json(json!({"groupId": 4})).group_id(), Some(AgentGroupId(4)));
         assert!(serde_json::from_str::<UserId>("\"x\"").is_err());
     }
 
@@ -401,8 +405,8 @@ mod tests {
 
     #[test]
     fn is_active_wins_over_its_twin() {
-        assert!(!agent(json!({"isActive": false, "active": true})).is_active());
-        assert!(!agent(json!({"active": "false"})).is_active());
-        assert!(agent(json!({})).is_active());
+        assert!(!Agent::from_json(json!({"isActive": false, "active": true})).is_active());
+        assert!(!Agent::from_json(json!({"active": "false"})).is_active());
+        assert!(Agent::from_json(json!({})).is_active());
     }
 }
